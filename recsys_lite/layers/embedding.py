@@ -1,0 +1,115 @@
+"""One table for all fields: every feature of every field is one row of one matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..fields import PADDING, UNSEEN, Field, Rows
+
+
+class FieldEmbedding(nn.Module):
+    r"""Embedding vectors of all fields from one fused table, :math:`e_f = \sum_{i \in f} x_i v_i`.
+
+    Every value of every categorical field, and every numeric field as a whole, is a *feature* :math:`i` with a row
+    :math:`v_i` of the table. :math:`x_i` is 1 for a categorical value, the number itself for a numeric field, and
+    :math:`1/n` for each of the n values of a multi-hot or history field. One table with an offset per field needs
+    one look-up where a table per field needs F of them.
+
+    Args:
+        fields: the columns, in the order of the output.
+        dim: d, the length of a row. Default 16 (AutoInt and the DLRM benchmark on Criteo use 16).
+        std: rows start as N(0, std²). Default 0.01, as in NCF and AutoInt. 0 starts at zero (linear terms).
+
+    The row reserved for unseen values starts at zero: a value that training never showed says nothing.
+
+    Shapes:
+        ``forward``: rows -> (B, F, d), a vector per field; ``expand``: rows -> (B, N, d), a vector per active feature.
+
+    Raises:
+        ValueError: if there are no fields, ``dim`` is below 1, or a history names a table of another size.
+
+    Source: the fused table is the layout of FBGEMM and of pytorch-fm's ``FeaturesEmbedding``.
+    Derived in the chapter *Factorization Machines*.
+
+    Example:
+        >>> from recsys_lite.fields import Field, Vocabulary, Rows
+        >>> fields = [Field("colour", "categorical", Vocabulary(["red", "blue"])), Field("price", "numeric")]
+        >>> rows = Rows(torch.tensor([[1], [2]], dtype=torch.int32), torch.tensor([[0.5], [2.0]]))
+        >>> FieldEmbedding(fields, dim=4)(rows).shape
+        torch.Size([2, 2, 4])
+    """
+
+    def __init__(self, fields: Sequence[Field], dim: int = 16, std: float = 0.01):
+        super().__init__()
+        if not fields:
+            raise ValueError("FieldEmbedding: no fields given")
+        if dim < 1:
+            raise ValueError(f"FieldEmbedding: dim must be at least 1, got {dim}")
+        self.fields = tuple(fields)
+        self.dim = dim
+        self.offsets: dict[str, int] = {}  # table name -> its first row
+        sizes: dict[str, int] = {}
+        total = 0
+        for f in sorted(self.fields, key=lambda f: f.table != f.name):  # the owners of a table first
+            if f.table in sizes:
+                if sizes[f.table] != f.size:
+                    raise ValueError(
+                        f"field {f.name!r} shares the table {f.table!r} but has {f.size} rows, not {sizes[f.table]}"
+                    )
+                continue
+            self.offsets[f.table], sizes[f.table] = total, f.size
+            total += f.size
+        self.table = nn.Embedding(total, dim)
+        nn.init.normal_(self.table.weight, std=std) if std else nn.init.zeros_(self.table.weight)
+        with torch.no_grad():
+            for f in self.fields:
+                if f.vocabulary is not None:
+                    self.table.weight[self.offsets[f.table] + UNSEEN] = 0
+        segments = [k for k, f in enumerate(self.fields) for _ in range(f.length)]
+        self.register_buffer("segments", torch.tensor(segments), persistent=False)  # (N,) field of each feature
+        self._has_bags = any(f.is_bag for f in self.fields)
+
+    def row(self, name: str, value: int = 0) -> int:
+        """The row of the table that holds value number ``value`` of a field (0 for a numeric field)."""
+        f = next(f for f in self.fields if f.name == name)
+        return self.offsets[f.table] + value
+
+    def active(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """The non-zero entries of the design matrix: row numbers (B, N) int64 and values x (B, N); padding has x = 0."""
+        index, value = [], []
+        c = m = 0
+        one = torch.ones(len(rows), 1, device=rows.ids.device)
+        for f in self.fields:
+            offset = self.offsets[f.table]
+            if f.kind == "categorical":
+                index.append(rows.ids[:, c : c + 1].long() + offset)
+                value.append(one)
+                c += 1
+            elif f.kind == "numeric":
+                index.append(torch.full_like(one, offset, dtype=torch.int64))
+                value.append(rows.numeric[:, m : m + 1])
+                m += 1
+            else:
+                bag = rows.bags[f.name]
+                mask = (bag != PADDING).float()
+                index.append(bag.long().clamp(min=0) + offset)
+                value.append(mask / mask.sum(1, keepdim=True).clamp(min=1))
+        return torch.cat(index, 1), torch.cat(value, 1)
+
+    def expand(self, rows: Rows) -> Tensor:
+        """x_i v_i of every active feature, (B, N, d); zero rows where a bag is padded."""
+        index, value = self.active(rows)
+        return self.table(index) * value.unsqueeze(-1)  # (B, N, d)
+
+    def pool(self, expanded: Tensor) -> Tensor:
+        """Sum over the features of each field: (B, N, d) -> (B, F, d)."""
+        if not self._has_bags:
+            return expanded
+        out = expanded.new_zeros(len(expanded), len(self.fields), self.dim)
+        return out.index_add(1, self.segments, expanded)  # (B, F, d)
+
+    def forward(self, rows: Rows) -> Tensor:
+        return self.pool(self.expand(rows))

@@ -1,0 +1,40 @@
+"""A plain multi-layer perceptron."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+class MLP(nn.Sequential):
+    r"""Fully connected layers, :math:`h_{l+1} = \mathrm{ReLU}(W_l h_l + b_l)`, with dropout after each ReLU.
+
+    Args:
+        inputs: width of the input.
+        hidden: widths of the hidden layers, e.g. ``(64, 32)``.
+        outputs: width of a last linear layer without ReLU; 0 (default) ends after the last hidden layer.
+        dropout: share of units dropped in training. Default 0.
+
+    Shapes: (..., inputs) -> (..., outputs) or (..., hidden[-1]). Weights start He-uniform (PyTorch's default).
+
+    Raises:
+        ValueError: if a width is below 1 or there is no layer at all.
+
+    Example:
+        >>> import torch
+        >>> MLP(8, (16, 4), outputs=1)(torch.zeros(5, 8)).shape
+        torch.Size([5, 1])
+    """
+
+    def __init__(self, inputs: int, hidden: Sequence[int] = (64, 32), outputs: int = 0, dropout: float = 0.0):
+        widths = [inputs, *hidden]
+        if min(widths) < 1 or outputs < 0 or (not hidden and not outputs):
+            raise ValueError(f"MLP: widths must be at least 1, got inputs={inputs}, hidden={tuple(hidden)}, outputs={outputs}")
+        layers: list[nn.Module] = []
+        for a, b in zip(widths, widths[1:], strict=False):
+            layers += [nn.Linear(a, b), nn.ReLU()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        if outputs:
+            layers.append(nn.Linear(widths[-1], outputs))
+        super().__init__(*layers)
+        self.out_features = outputs or widths[-1]
