@@ -63,7 +63,9 @@ def top_crosses(model: WideDeep, dataset: Dataset, rows: Rows, count: int = 10) 
                 f"{name}={v.label(int(unique[i, j]))}"  # type: ignore[union-attr]
                 for j, (name, v) in enumerate(zip(cross, labels, strict=True))
             )
-            tables.append((" AND ".join(cross), f"AND({words})", weight[i].item(), int(seen[i]), int(shared[inverse[i]])))
+            tables.append(
+                (" AND ".join(cross), f"AND({words})", weight[i].item(), int(seen[i]), int(shared[inverse[i]]))
+            )
     frame = pd.DataFrame(tables, columns=["cross", "condition", "weight", "rows", "shared"])
     order = frame["weight"].abs().sort_values(ascending=False, kind="stable").index
     return frame.loc[order].head(count).reset_index(drop=True)

@@ -100,7 +100,9 @@ class Field:
         if self.kind not in ("categorical", "numeric", "multi_hot", "history"):
             raise ValueError(f"field {self.name!r}: unknown kind {self.kind!r}")
         if (self.vocabulary is None) != (self.kind == "numeric"):
-            raise ValueError(f"field {self.name!r}: a {self.kind} field {'has no' if self.kind == 'numeric' else 'needs a'} vocabulary")
+            raise ValueError(
+                f"field {self.name!r}: a {self.kind} field {'has no' if self.kind == 'numeric' else 'needs a'} vocabulary"
+            )
         if self.length < 1 or (self.length > 1 and not self.is_bag):
             raise ValueError(f"field {self.name!r}: length {self.length} does not fit a {self.kind} field")
         if not self.table:
@@ -369,6 +371,6 @@ def _checked(f: Field, value: Any, record: int) -> Any:
         if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
             raise ValueError(f"{where}: expected a list of values, got {value!r}")
         return [str(v) for v in value]
-    if value is None or isinstance(value, (Sequence, Mapping, set)) and not isinstance(value, str):
+    if value is None or (isinstance(value, (Sequence, Mapping, set)) and not isinstance(value, str)):
         raise ValueError(f"{where}: expected one value, got {value!r}")
     return str(value)

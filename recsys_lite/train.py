@@ -124,7 +124,11 @@ def fit(
     }  # fmt: skip
     result = Result(dataset.name, dataset.task, type(model).__name__, seed, settings)
     result.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    built = torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True) if optimizer is None else optimizer(model)
+    built = (
+        torch.optim.Adam(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
+        if optimizer is None
+        else optimizer(model)
+    )
     optimizers = [built] if isinstance(built, torch.optim.Optimizer) else list(built)
     best = {k: v.clone() for k, v in model.state_dict().items()}
     state = _Checkpoint(Path(checkpoint)) if checkpoint is not None else None
@@ -161,9 +165,7 @@ def _stale(result: Result, patience: int) -> bool:
     return bool(result.curve) and len(result.curve) - result.best_epoch >= patience
 
 
-def _train_epoch(
-    model: nn.Module, rows: Rows, optimizers: Optimizers, batch_size: int, seed: int, epoch: int
-) -> float:
+def _train_epoch(model: nn.Module, rows: Rows, optimizers: Optimizers, batch_size: int, seed: int, epoch: int) -> float:
     """One pass in an order that depends on seed and epoch only, so that a resumed run equals an unbroken one."""
     torch.manual_seed(seed * 100_003 + epoch)  # dropout
     generator = torch.Generator().manual_seed(seed * 100_003 + epoch)

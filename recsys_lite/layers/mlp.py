@@ -28,7 +28,9 @@ class MLP(nn.Sequential):
     def __init__(self, inputs: int, hidden: Sequence[int] = (64, 32), outputs: int = 0, dropout: float = 0.0):
         widths = [inputs, *hidden]
         if min(widths) < 1 or outputs < 0 or (not hidden and not outputs):
-            raise ValueError(f"MLP: widths must be at least 1, got inputs={inputs}, hidden={tuple(hidden)}, outputs={outputs}")
+            raise ValueError(
+                f"MLP: widths must be at least 1, got inputs={inputs}, hidden={tuple(hidden)}, outputs={outputs}"
+            )
         layers: list[nn.Module] = []
         for a, b in zip(widths, widths[1:], strict=False):
             layers += [nn.Linear(a, b), nn.ReLU()]

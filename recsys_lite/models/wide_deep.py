@@ -76,9 +76,7 @@ class WideDeep(Model):
             parts["deep"] = self.mlp(self.embedding(rows).flatten(1)).squeeze(-1)  # (B, F·d) -> (B,)
         return parts
 
-    def optimizers(
-        self, lr_wide: float = 0.1, l1: float = 1e-4, lr_deep: float = 0.02
-    ) -> list[torch.optim.Optimizer]:
+    def optimizers(self, lr_wide: float = 0.1, l1: float = 1e-4, lr_deep: float = 0.02) -> list[torch.optim.Optimizer]:
         """The paper's pair: FTRL-proximal with L1 for the wide part, AdaGrad for the deep part (section 3.3)."""
         wide = [self.bias]
         if self.weights is not None and self.crosses is not None:
