@@ -1,0 +1,47 @@
+"""Data sets by name: ``load(name)`` gives fields, tensors and the three parts of every one of them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..fields import Dataset
+from . import criteo, movielens
+from .fetch import DataUnavailable
+
+__all__ = ["DATASETS", "DataUnavailable", "criteo", "load", "movielens"]
+
+#: name -> what it is
+DATASETS = {
+    "movielens-100k": "100,000 film ratings with demographics; tasks 'click' and 'like'; fetched at first use",
+    "criteo-sample": "10,000 ad impressions, in the package",
+    "criteo": "the challenge's whole train.txt, by path=",
+}
+
+
+def load(name: str, *, task: str | None = None, path: str | os.PathLike[str] | None = None, **options: Any) -> Dataset:
+    """A data set by name.
+
+    Args:
+        name: one of :data:`DATASETS`.
+        task: for MovieLens ``"click"`` (default) or ``"like"``; Criteo has only ``"click"``.
+        path: the user's own copy: the unzipped ``ml-100k`` folder, or Criteo's ``train.txt``.
+        options: further arguments of :func:`recsys_lite.data.movielens.load` or :func:`recsys_lite.data.criteo.load`.
+
+    Raises:
+        ValueError: for an unknown name or task, or a damaged file. DataUnavailable: if no source works.
+
+    Example:
+        >>> data = load("criteo-sample")
+        >>> len(data.train), len(data.validation), len(data.test), len(data.fields)
+        (8000, 1000, 1000, 39)
+    """
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name!r}; there are {sorted(DATASETS)}")
+    if name == "movielens-100k":
+        return movielens.load(task or "click", path, **options)
+    if task not in (None, "click"):
+        raise ValueError(f"{name}: unknown task {task!r}; there is 'click'")
+    if name == "criteo" and path is None:
+        raise ValueError("criteo: give the challenge's train.txt as path=; the sample is called 'criteo-sample'")
+    return criteo.load(path, **options)
