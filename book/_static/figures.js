@@ -1,0 +1,34 @@
+// Draw the figures that the notebooks stored, in the colours of the page, and again when the reader changes the theme.
+(() => {
+  const dark = () => document.documentElement.dataset.theme === "dark";
+  const inks = () => dark() ? {font: "#d6dae0", grid: "rgba(200,205,215,0.18)"} : {font: "#2b3037", grid: "rgba(60,70,85,0.16)"};
+
+  function themed(layout) {
+    const {font, grid} = inks();
+    const out = {...layout, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)"};
+    out.font = {...(layout.font || {}), color: font, family: "system-ui, sans-serif"};
+    for (const key of Object.keys(layout)) {
+      if (/^[xy]axis\d*$/.test(key)) out[key] = {...layout[key], gridcolor: grid, zerolinecolor: grid, linecolor: grid};
+    }
+    out.hoverlabel = {bgcolor: dark() ? "#20242b" : "#ffffff", font: {color: font}};
+    delete out.template;
+    if (out.sliders) out.sliders = out.sliders.map(s => ({...s, font: {color: font}, bgcolor: dark() ? "#4a515c" : "#e3e6ea"}));
+    return out;
+  }
+
+  function draw(place) {
+    const stored = JSON.parse(place.nextElementSibling.textContent);
+    place.replaceChildren();
+    Plotly.newPlot(place, {
+      data: stored.data, layout: themed({...stored.layout, autosize: true}), frames: stored.frames || [],
+      config: {responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["lasso2d", "select2d"]},
+    });
+  }
+
+  const places = () => document.querySelectorAll(".rl-plotly");
+  document.addEventListener("DOMContentLoaded", () => {
+    places().forEach(draw);
+    new MutationObserver(() => places().forEach(p => p.data && Plotly.relayout(p, themed(p.layout))))
+      .observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
+  });
+})();

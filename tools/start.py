@@ -1,0 +1,100 @@
+"""Fetch the data, build the book, serve the book and the explorer, say where they are and how to stop."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import webbrowser
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BOOK = ROOT / "_build" / "html"
+
+
+def free_port(first: int) -> int:
+    """The first port from ``first`` on that nothing listens on."""
+    for port in range(first, first + 100):
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)):
+                return port
+    raise SystemExit(f"no free port from {first} to {first + 99}")
+
+
+def fetch_data() -> None:
+    """Fetch MovieLens once; without it the explorer still shows Criteo."""
+    from recsys_lite import data
+
+    print("MovieLens-100K … ", end="", flush=True)
+    try:
+        data.movielens.read_raw()
+        print("here")
+    except data.DataUnavailable as error:
+        print(f"not available; pages that need it will say so.\n{error}")
+
+
+def book_is_fresh() -> bool:
+    """Whether the built book is newer than all it is made from."""
+    page = BOOK / "index.html"
+    if not page.exists():
+        return False
+    sources = [ROOT / "_config.yml", ROOT / "_toc.yml", ROOT / "requirements.txt"]
+    sources += [p for p in (ROOT / "book").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    return max(p.stat().st_mtime for p in sources) <= page.stat().st_mtime
+
+
+def serve_book(port: int) -> http.server.ThreadingHTTPServer:
+    """Serve the built book on the loopback address, in a thread of its own."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Quiet, directory=str(BOOK)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def wait_for(url: str, seconds: float, process: subprocess.Popen[bytes]) -> None:
+    """Return when an address answers; stop with a message if its process ends or the time runs out."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise SystemExit(f"the explorer did not start at {url}; run `make app` to see why")
+
+
+def main() -> None:
+    os.chdir(ROOT)
+    fetch_data()
+    if not book_is_fresh():
+        subprocess.run([sys.executable, "tools/build.py"], check=True)
+    book, app = free_port(8000), free_port(8501)
+    server = serve_book(book)
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless=true"]
+    explorer = subprocess.Popen([*command, f"--server.port={app}", "--server.address=127.0.0.1"], stdout=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://127.0.0.1:{app}/_stcore/health", 60, explorer)
+        print(f"\n  Book      http://127.0.0.1:{book}\n  Explorer  http://127.0.0.1:{app}\n\nStop both with Ctrl-C.", flush=True)
+        if sys.stdout.isatty():
+            webbrowser.open(f"http://127.0.0.1:{book}")
+        explorer.wait()
+    except KeyboardInterrupt:
+        print("\nstopped")
+    finally:
+        explorer.terminate()
+        explorer.wait()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()

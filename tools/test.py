@@ -1,0 +1,55 @@
+"""Everything that must hold: style, types, chapters, tests, notebooks. `--lint` runs only the first three."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def run(*command: str, **environment: str) -> None:
+    """Run a command in the repository; stop at its failure."""
+    print("$", " ".join(command), flush=True)
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment})
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+def need_browser() -> None:
+    """Debian's chromium, installed if the machine has none and we may."""
+    if any(shutil.which(b) for b in BROWSERS):
+        return
+    if not shutil.which("apt-get"):
+        raise SystemExit("the page tests need Chromium: install it and call `make test` again")
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    run(*sudo, "apt-get", "update", "-qq")
+    run(*sudo, "apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core")
+
+
+def main() -> None:
+    python = sys.executable
+    run(python, "-m", "ruff", "check", ".")
+    run(python, "-m", "ruff", "format", "--check", ".")
+    run(python, "-m", "mypy")
+    run(python, "tools/lint.py")
+    run(python, "tools/stamp.py", "--check")
+    if "--lint" in sys.argv:
+        return
+    need_browser()
+    run(python, "-c", "from recsys_lite import data; print(data.load('movielens-100k').about['source'])")
+    chapters = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "book").glob("*.ipynb"))
+    threads = {"OMP_NUM_THREADS": "1", "RECSYS_LITE_STATIC": "1"}
+    spread = ["-n", "2", "--dist", "loadfile", "-q"]
+    # Notebooks first: one closing line of pytest is the last, and it counts the rest.
+    nbval = ["--nbval-lax", "--nbval-sanitize-with", "book/nbval_sanitize.cfg", "--nbval-cell-timeout", "600"]
+    run(python, "-m", "pytest", *spread, *nbval, "-p", "no:cacheprovider", *chapters, **threads)
+    run(python, "-m", "pytest", *spread, "recsys_lite", "tests", **threads)
+
+
+if __name__ == "__main__":
+    main()
