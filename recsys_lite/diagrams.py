@@ -1,127 +1,195 @@
-"""Drawings from code, in one grammar: what a box does gives it colour and shape, in the book and the explorer.
+"""Drawings of architectures and the map of the book: one grammar, SVG from code.
 
-Text is text, inks follow the page (``currentColor``), so a drawing reads on light and on dark ground.
+Every kind of box has one colour and one shape through the book and the explorer. Text is text, in the page's own
+colour, and large enough on a page 360 px wide.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from dataclasses import dataclass
 
-from .palette import BOX_COLOURS
+from .palette import BLUE, BOX_COLOURS
 
-#: slug -> short title, in reading order
-CHAPTERS = [
-    ("overview", "Overview"), ("building_blocks", "Building blocks"), ("when_not", "When not deep"),
-    ("factorization_machines", "FM"), ("wide_and_deep", "Wide & Deep"), ("ncf", "NCF"), ("deepfm", "DeepFM"),
-    ("dcn", "DCN"), ("autoint", "AutoInt"), ("dlrm", "DLRM"), ("dcn_v2", "DCN V2"), ("dhen", "DHEN"), ("gdcn", "GDCN"),
-    ("lightgcn", "LightGCN"), ("two_towers", "Two towers"), ("pal", "PAL"), ("watch_next", "Watch Next"),
-    ("split_network", "Split network"), ("comparison", "Comparison"),
+WIDTH = 340  # units; about one pixel each on a telephone
+FONT = 'font-family="system-ui, sans-serif"'
+
+#: The whole ladder in reading order: part, [(slug, short title)]. Slugs without a chapter are drawn muted.
+LADDER: list[tuple[str, list[tuple[str, str]]]] = [
+    ("Foundations", [("overview", "Overview"), ("building_blocks", "Building blocks"), ("when_not", "When not deep")]),
+    ("Interactions",
+     [("factorization_machines", "FM"), ("wide_and_deep", "Wide & Deep"), ("deepfm", "DeepFM"), ("ncf", "NCF"), ("dcn", "DCN"),
+      ("autoint", "AutoInt"), ("dlrm", "DLRM"), ("dcn_v2", "DCN V2"), ("dhen", "DHEN"), ("gdcn", "GDCN")]),
+    ("Graph and towers", [("lightgcn", "LightGCN"), ("two_towers", "Two towers"), ("split_network", "Split network")]),
+    ("Position", [("pal", "PAL"), ("watch_next", "Watch Next")]),
+    ("In all", [("comparison", "Comparison")]),
 ]  # fmt: skip
 WRITTEN = {"overview", "factorization_machines", "wide_and_deep"}
 
-Box = tuple[str, str, float, float, float]  # kind, text, x, y, width
-HEIGHT = 34
+
+@dataclass(frozen=True)
+class Box:
+    """A box of a drawing: its kind (a key of ``BOX_COLOURS``), two lines of text, centre and size."""
+
+    kind: str
+    label: str
+    note: str
+    x: float
+    y: float
+    width: float = 140
+    height: float = 44
 
 
-def _svg(width: int, height: int, body: Sequence[str], title: str) -> str:
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" '
-        f'font-family="system-ui, sans-serif" font-size="13"><title>{html.escape(title)}</title>' + "".join(body) + "</svg>"
-    )
-
-
-def _box(kind: str, text: str, x: float, y: float, width: float) -> str:
-    """Sums are round, inputs have sharp corners, all else is rounded."""
-    colour, radius = BOX_COLOURS[kind], {"input": 1, "output": 1, "sum": HEIGHT / 2}.get(kind, 7)
-    return (
-        f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="{radius}" fill="{colour}" fill-opacity="0.18" '
-        f'stroke="{colour}" stroke-width="1.6"/><text x="{x + width / 2}" y="{y + HEIGHT / 2 + 4.5}" '
-        f'text-anchor="middle" fill="currentColor">{html.escape(text)}</text>'
-    )
-
-
-def _arrow(a: Box, b: Box) -> str:
-    """From the top of a box to the bottom of the one above it."""
-    x1, y1, x2, y2 = a[2] + a[4] / 2, a[3], b[2] + b[4] / 2, b[3] + HEIGHT
-    if b[2] < x1 < b[2] + b[4]:
-        x2 = x1  # straight up into a wide box
-    return (
-        f'<path d="M{x1} {y1} L{x2} {y2 + 6}" stroke="currentColor" stroke-opacity="0.6" stroke-width="1.4" fill="none"/>'
-        f'<path d="M{x2 - 4} {y2 + 7} L{x2} {y2} L{x2 + 4} {y2 + 7} z" fill="currentColor" fill-opacity="0.7"/>'
-    )
-
-
-#: name -> (title, boxes by key, arrows between keys); y grows downwards, data flows upwards
-_ARCHITECTURES: dict[str, tuple[str, dict[str, Box], list[tuple[str, str]]]] = {
+#: name → (boxes, arrows from box to box by place)
+ARCHITECTURES: dict[str, tuple[list[Box], list[tuple[int, int]]]] = {
     "logistic_regression": (
-        "Logistic regression",
-        {
-            "x": ("input", "features x", 95, 150, 150),
-            "w": ("embedding", "one weight each", 95, 85, 150),
-            "z": ("sum", "Σ  →  logit z", 95, 20, 150),
-        },
-        [("x", "w"), ("w", "z")],
+        [
+            Box("input", "features", "user, item, hour, …", 170, 26, 200),
+            Box("embedding", "one weight each", "wᵢ", 170, 100, 160),
+            Box("sum", "+", "", 170, 172, 34, 34),
+            Box("output", "σ(z)", "chance of a click", 170, 240, 160),
+        ],
+        [(0, 1), (1, 2), (2, 3)],
     ),
     "fm": (
-        "Factorization machine",
-        {
-            "x": ("input", "features x", 20, 215, 310),
-            "w": ("embedding", "weights w", 20, 150, 110),
-            "v": ("embedding", "vectors v", 190, 150, 140),
-            "p": ("cross", "all pairs ⟨vᵢ,vⱼ⟩", 190, 85, 140),
-            "z": ("sum", "Σ  →  logit z", 95, 20, 150),
-        },
-        [("x", "w"), ("x", "v"), ("v", "p"), ("w", "z"), ("p", "z")],
+        [
+            Box("input", "features", "user, item, hour, …", 170, 26, 200),
+            Box("embedding", "one weight each", "wᵢ", 84, 104, 148),
+            Box("embedding", "one vector each", "vᵢ, d numbers", 256, 104, 148),
+            Box("cross", "all pairs", "⟨vᵢ, vⱼ⟩", 256, 182, 148),
+            Box("sum", "+", "", 170, 246, 34, 34),
+            Box("output", "σ(z)", "chance of a click", 170, 314, 160),
+        ],
+        [(0, 1), (0, 2), (2, 3), (1, 4), (3, 4), (4, 5)],
     ),
     "wide_deep": (
-        "Wide & Deep",
-        {
-            "x": ("input", "features x", 10, 280, 330),
-            "c": ("cross", "crosses φ(x)", 10, 215, 120),
-            "e": ("embedding", "embeddings e", 200, 215, 140),
-            "w": ("embedding", "weights (wide)", 10, 85, 120),
-            "h": ("mlp", "ReLU layers", 200, 150, 140),
-            "m": ("mlp", "linear (deep)", 200, 85, 140),
-            "z": ("sum", "Σ  →  logit z", 95, 20, 150),
-        },
-        [("x", "c"), ("x", "e"), ("c", "w"), ("e", "h"), ("h", "m"), ("w", "z"), ("m", "z")],
+        [
+            Box("input", "features", "user, item, hour, …", 170, 26, 200),
+            Box("cross", "crosses", "AND(a, b), hashed", 84, 104, 148),
+            Box("embedding", "embeddings", "d numbers a field", 256, 104, 148),
+            Box("embedding", "one weight each", "wide", 84, 182, 148),
+            Box("mlp", "hidden layers", "deep, ReLU", 256, 182, 148),
+            Box("sum", "+", "", 170, 246, 34, 34),
+            Box("output", "σ(z)", "chance of a click", 170, 314, 160),
+        ],
+        [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (5, 6)],
     ),
 }
 
 
+def _outline(box: Box) -> str:
+    """The shape of a kind of box, as an SVG element without its paint."""
+    left, right = box.x - box.width / 2, box.x + box.width / 2
+    top, bottom = box.y - box.height / 2, box.y + box.height / 2
+    if box.kind == "sum":
+        return f'<circle cx="{box.x:g}" cy="{box.y:g}" r="{box.height / 2:g}"'
+    if box.kind in ("cross", "attention"):  # hexagon, parallelogram
+        cut = 12 if box.kind == "cross" else 16
+        corners = [
+            (left + cut, top),
+            (right - cut, top),
+            (right, box.y),
+            (right - cut, bottom),
+            (left + cut, bottom),
+            (left, box.y),
+        ]
+        if box.kind == "attention":
+            corners = [(left + cut, top), (right, top), (right - cut, bottom), (left, bottom)]
+        return '<polygon points="' + " ".join(f"{x:g},{y:g}" for x, y in corners) + '"'
+    if box.kind == "mlp":  # trapezium: layers that narrow
+        corners = [(left, top), (right, top), (right - 14, bottom), (left + 14, bottom)]
+        return '<polygon points="' + " ".join(f"{x:g},{y:g}" for x, y in corners) + '"'
+    radius = {"input": 8, "embedding": 2, "output": box.height / 2}[box.kind]
+    return f'<rect x="{left:g}" y="{top:g}" width="{box.width:g}" height="{box.height:g}" rx="{radius:g}"'
+
+
+def _draw(box: Box) -> str:
+    colour = BOX_COLOURS[box.kind]
+    shape = f'{_outline(box)} fill="{colour}" fill-opacity="0.16" stroke="{colour}" stroke-width="1.8"/>'
+    middle = f'x="{box.x:g}" text-anchor="middle"'
+    size = 20 if box.kind == "sum" else 14.5
+    lift = -2 if box.note else size / 3
+    text = f'<text {middle} y="{box.y + lift:g}" font-size="{size:g}" font-weight="600">{html.escape(box.label)}</text>'
+    if box.note:
+        text += f'<text {middle} y="{box.y + 15:g}" font-size="12.5" opacity="0.8">{html.escape(box.note)}</text>'
+    return shape + text
+
+
+def _arrow(a: Box, b: Box) -> str:
+    """A line from the lower side of one box to the upper side of the next, with its head."""
+    start, end = a.y + a.height / 2, b.y - b.height / 2
+    if b.kind == "sum" and abs(a.x - b.x) > 1:  # come in from the side
+        side = b.x + (b.width / 2 if a.x > b.x else -b.width / 2)
+        path = f"M{a.x:g} {start:g}V{b.y:g}H{side + (4 if a.x > b.x else -4):g}"
+        tip = 1 if a.x < b.x else -1
+        head = f"M{side:g} {b.y:g}l{-7 * tip:g} -4v8z"
+    else:
+        path = f"M{b.x if a.width > 150 else a.x:g} {start:g}V{end - 4:g}"
+        head = f"M{b.x:g} {end:g}l-4 -7h8z"
+    return (
+        f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity="0.6" stroke-width="1.4"/>'
+        f'<path d="{head}" fill="currentColor" fill-opacity="0.6"/>'
+    )
+
+
 def architecture(name: str) -> str:
-    """The drawing of a model as SVG text.
+    """The drawing of a model as an SVG text; show it with ``notebook.show_svg``.
 
     Raises:
-        ValueError: if there is none, naming those that exist.
+        ValueError: for a name without a drawing.
+
+    Example:
+        >>> architecture("fm").startswith("<svg")
+        True
     """
-    if name not in _ARCHITECTURES:
-        raise ValueError(f"no drawing of {name!r}; there are {sorted(_ARCHITECTURES)}")
-    title, boxes, arrows = _ARCHITECTURES[name]
-    body = [_arrow(boxes[a], boxes[b]) for a, b in arrows] + [_box(*b) for b in boxes.values()]
-    return _svg(350, int(max(b[3] for b in boxes.values())) + HEIGHT + 10, body, title)
+    if name not in ARCHITECTURES:
+        raise ValueError(f"architecture: got {name!r}, expected one of {sorted(ARCHITECTURES)}")
+    boxes, arrows = ARCHITECTURES[name]
+    height = max(b.y + b.height / 2 for b in boxes) + 4
+    inner = "".join(_arrow(boxes[a], boxes[b]) for a, b in arrows) + "".join(map(_draw, boxes))
+    return _svg(inner, height)
 
 
-def book_map(slug: str) -> str:
-    """The chapters in reading order, the given one lit, those not yet written pale.
+def _svg(inner: str, height: float) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH * 1.25:g}" '
+        f'{FONT} fill="currentColor" aria-hidden="true">{inner}</svg>'
+    )
+
+
+def book_map(here: str) -> tuple[str, str]:
+    """The map of the book with one chapter lit: SVG text and the chapter's short title.
 
     Raises:
-        ValueError: for an unknown chapter.
+        ValueError: for a slug that is not on the ladder.
+
+    Example:
+        >>> book_map("factorization_machines")[1]
+        'FM'
     """
-    if slug not in dict(CHAPTERS):
-        raise ValueError(f"no chapter {slug!r}; there are {[s for s, _ in CHAPTERS]}")
-    columns, width, step = 5, 128, 44
-    body = []
-    for k, (name, text) in enumerate(CHAPTERS):
-        x, y = 4 + (k % columns) * (width + 8), 4 + (k // columns) * step
-        lit, pale = name == slug, name not in WRITTEN
-        body.append(
-            f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT}" rx="7" fill="#0072B2" '
-            f'fill-opacity="{1 if lit else 0.12 if not pale else 0}" stroke="#0072B2" stroke-opacity="{0.4 if pale else 1}" '
-            f'{"stroke-dasharray='4 3'" if pale else ""}/>'
-            f'<text x="{x + width / 2}" y="{y + 22}" text-anchor="middle" fill="{"#fff" if lit else "currentColor"}" '
-            f'fill-opacity="{0.65 if pale else 1}" font-weight="{600 if lit else 400}">{html.escape(text)}</text>'
-        )
-    rows = -(-len(CHAPTERS) // columns)
-    return _svg(columns * (width + 8), rows * step + 4, body, "Chapters of the book")
+    titles = {slug: title for _, chapters in LADDER for slug, title in chapters}
+    if here not in titles:
+        raise ValueError(f"book_map: got {here!r}, expected one of {sorted(titles)}")
+    parts, y = [], 0.0
+    for part, chapters in LADDER:
+        parts.append(f'<text x="2" y="{y + 13:g}" font-size="12.5" font-weight="600" opacity="0.75">{part}</text>')
+        y += 20
+        x = 2.0
+        for slug, title in chapters:
+            wide = 7.4 * len(title) + 22
+            if x + wide > WIDTH:
+                x, y = 2.0, y + 32
+            parts.append(_pill(title, x, y, wide, slug == here, slug in WRITTEN))
+            x += wide + 6
+        y += 36
+    return _svg("".join(parts), y - 4), titles[here]
+
+
+def _pill(title: str, x: float, y: float, wide: float, lit: bool, written: bool) -> str:
+    paint = f'fill="{BLUE}" stroke="{BLUE}"' if lit else 'fill="none" stroke="currentColor" stroke-opacity="0.45"'
+    dash = "" if written else ' stroke-dasharray="3 3"'
+    ink = 'fill="#ffffff" font-weight="600"' if lit else "" if written else 'opacity="0.72"'
+    return (
+        f'<rect x="{x:g}" y="{y:g}" width="{wide:g}" height="26" rx="13" {paint}{dash}/>'
+        f'<text x="{x + wide / 2:g}" y="{y + 17.5:g}" text-anchor="middle" font-size="13" {ink}>{html.escape(title)}</text>'
+    )
