@@ -1,10 +1,13 @@
-"""Run chapters and store their outputs: `python tools/execute.py [book/name.ipynb ...]`.
+"""Run chapters and store their outputs, so that the same code gives the same text.
 
-Running twice gives the same file but for what truly varies (times, pictures).
+python tools/execute.py                       # all chapters
+python tools/execute.py book/overview.ipynb   # one
 """
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
 import os
 import re
@@ -14,66 +17,129 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from chapters import BOOK, chapters, notebook_path
 from nbclient import NotebookClient
+from stamp import ROOT, notebook_text, read, stamp, write
 
-from recsys_lite.store import write_aside, write_json
+TIMEOUT = 900  # seconds a cell may take
+WIDGETS = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
+KEEP_CELL = {"tags", "mystnb"}
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
-TIMES = BOOK / "run_times.json"
 
-
-def execute(path: Path) -> float:
-    """Run one notebook in place; seconds taken."""
+def run(path: Path) -> tuple[Any, float]:
+    """Execute a notebook in its own folder; returns it and the seconds it took."""
     notebook = nbformat.read(path, as_version=4)
-    started = time.perf_counter()
-    NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
-    seconds = time.perf_counter() - started
-    clean(notebook)
-    text = stable_widgets(nbformat.writes(notebook))
-    write_aside(path, lambda p: p.write_text(text + "\n", encoding="utf-8"))
-    return seconds
-
-
-def clean(notebook: Any) -> None:
-    """Drop what changes from run to run and says nothing: timestamps, progress bars, the kernel's details."""
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-        **({"widgets": notebook.metadata["widgets"]} if "widgets" in notebook.metadata else {}),
-    }
-    count = 0
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":
-            count += 1
-            cell.execution_count = count
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
-            for output in cell.outputs:
-                output.get("metadata", {}).clear()
-                if "execution_count" in output:
-                    output["execution_count"] = count
-
-
-def stable_widgets(text: str) -> str:
-    """Widgets get random names; give them numbers in order of appearance."""
-    state = json.loads(text)["metadata"].get("widgets", {}).get("application/vnd.jupyter.widget-state+json", {}).get("state", {})
-    names = sorted(state, key=lambda name: text.index(name))
-    for k, name in enumerate(names):
-        text = text.replace(name, f"{k:032x}")
-    return re.sub(r"<IPython[^>]* at 0x[0-9a-f]+>", "<IPython object>", text)
-
-
-def main() -> None:
     os.environ["RECSYS_LITE_STATIC"] = "1"
-    wanted = [Path(a).resolve() for a in sys.argv[1:]] or [notebook_path(c["slug"]) for c in chapters()]
-    for path in wanted:
-        print(f"{path.name} … ", end="", flush=True)
-        seconds = execute(path)
-        print(f"{seconds:.0f} s")
-        times = json.loads(TIMES.read_text()) if TIMES.exists() else {}
-        times[path.stem] = {"seconds": round(seconds), "cores": os.cpu_count()}
-        write_json(TIMES, times)
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=True,
+        on_cell_execute=lambda cell, cell_index: print(".", end="", flush=True),
+    )
+    start = time.monotonic()
+    client.execute()
+    return notebook, time.monotonic() - start
+
+
+def tidy(notebook: Any, slug: str) -> Any:
+    """Drop what changes from run to run, number what has a random name.
+
+    Execution counts, times and other tools' metadata go; progress bars go; neighbouring pieces of one stream are
+    joined; cells without a readable id get one from their place; widgets get theirs from chapter and order.
+    """
+    state = notebook.metadata.get("widgets", {}).get(WIDGETS)
+    notebook["metadata"] = nbformat.from_dict(json.loads(json.dumps(KERNEL)))
+    name_cells(notebook.cells, slug)
+    for cell in notebook.cells:
+        cell["metadata"] = {key: value for key, value in cell.metadata.items() if key in KEEP_CELL}
+        if cell.cell_type == "code":
+            cell["execution_count"] = None
+            cell["outputs"] = tidy_outputs(cell.outputs)
+    used = {
+        o["data"][VIEW]["model_id"] for c in notebook.cells for o in c.get("outputs", []) if VIEW in o.get("data", {})
+    }
+    if not state or not used:
+        return notebook
+    notebook["metadata"]["widgets"] = {WIDGETS: state}
+    text = json.dumps(notebook)
+    for place, old in enumerate(state["state"]):
+        text = text.replace(old, hashlib.sha256(f"{slug} widget {place}".encode()).hexdigest()[:32])
+    return nbformat.from_dict(json.loads(text))
+
+
+def name_cells(cells: list[Any], slug: str) -> None:
+    """Give each cell with a random id, or without one, an id from its place; chosen ids stay."""
+    taken = {cell.get("id", "") for cell in cells}
+    for place, cell in enumerate(cells):
+        if re.fullmatch(r"|[0-9a-f]{8}|[0-9a-f-]{36}", cell.get("id", "")):
+            name = f"{slug}-{place:03d}"[-64:]
+            while name in taken:
+                name += "b"
+            taken.add(name)
+            cell["id"] = name
+
+
+def tidy_outputs(outputs: list[Any]) -> list[Any]:
+    """Outputs without progress bars on stderr, streams joined, no counts or metadata of their own."""
+    kept: list[Any] = []
+    for output in outputs:
+        if output["output_type"] == "stream":
+            if output["name"] == "stderr" and progress(output["text"]):
+                continue
+            if kept and kept[-1].get("name") == output["name"]:
+                kept[-1]["text"] += output["text"]
+                continue
+        if "execution_count" in output:
+            output["execution_count"] = None
+        if "metadata" in output:
+            output["metadata"] = {}
+        kept.append(output)
+    return kept
+
+
+def progress(text: str) -> bool:
+    """Whether a piece of stderr is a progress bar: it returns to the start of its line, or is blank."""
+    return "\r" in text or "it/s" in text or "%|" in text or not text.strip()
+
+
+def rounded(seconds: float) -> int:
+    """Seconds to about two digits, so that a run time seldom changes."""
+    step = 1 if seconds < 10 else 5 if seconds < 60 else 10 if seconds < 300 else 60
+    return max(1, round(seconds / step) * step)
+
+
+def note_time(slug: str, seconds: float, root: Path = ROOT) -> None:
+    """Keep a chapter's run time; a change of less than half is the machine's mood, not news."""
+    times = read("run_times.json", root)
+    old = times.get(slug, {}).get("seconds")
+    if old is None or not old / 1.5 <= seconds <= old * 1.5:
+        times[slug] = {"seconds": rounded(seconds), "cores": os.cpu_count() or 1}
+        write(root / "book" / "run_times.json", json.dumps(times, indent=1, sort_keys=True) + "\n")
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("chapters", nargs="*", type=Path, help="notebooks; default: all of book/chapters.json")
+    paths = parser.parse_args(arguments).chapters
+    paths = paths or [root / "book" / f"{c['slug']}.ipynb" for c in read("chapters.json", root)]
+    missing = [str(p) for p in paths if not p.exists()]
+    if missing:
+        raise SystemExit(f"no such notebook: {', '.join(missing)}")
+    stamp(root)  # what runs is what is stored
+    for path in paths:
+        print(f"{path.stem} ", end="", flush=True)
+        notebook, seconds = run(path)
+        write(path, notebook_text(tidy(notebook, path.stem)))
+        note_time(path.stem, seconds, root)
+        print(f" {seconds:.0f} s, {path.stat().st_size / 1e3:.0f} kB", flush=True)
+    stamp(root)  # the header tells the new run time
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

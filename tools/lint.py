@@ -17,7 +17,9 @@ SECTIONS = [
 OPTIONAL = {"overview": {"Ablation"}}
 MOST_LINES = 25
 MOST_BYTES = 2_000_000
-REMOTE = re.compile(r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|png|svg|jpe?g|gif|woff2?)["']|!\[[^]]*\]\(https?://""")
+REMOTE = re.compile(
+    r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|png|svg|jpe?g|gif|woff2?)["']|!\[[^]]*\]\(https?://"""
+)
 LEVELS = ("★", "★★", "★★★")
 
 
@@ -55,7 +57,9 @@ def cells(notebook: Any, path: Path, slug: str, keys: set[str]) -> list[str]:
             messages.append(f"cell {k} has {lines} lines, at most {MOST_LINES} are allowed")
         if k == 0 or notebook.cells[k - 1].cell_type != "markdown":
             messages.append(f"cell {k}: no sentence before it says what to look for")
-        if re.search(r"^\s*[!%]\s*pip|pip install", source(cell), re.M) and "setup" not in cell.metadata.get("tags", []):
+        if re.search(r"^\s*[!%]\s*pip|pip install", source(cell), re.M) and "setup" not in cell.metadata.get(
+            "tags", []
+        ):
             messages.append(f"cell {k} installs something; only the set-up cell may")
     return messages
 

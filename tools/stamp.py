@@ -1,111 +1,174 @@
 """Write each chapter's header and set-up cell from book/site.json, book/chapters.json and book/run_times.json.
 
-    python tools/stamp.py                                        stamp all chapters
-    python tools/stamp.py --repository URL --revision TAG        set the address first
-    python tools/stamp.py --check                                fail if a chapter disagrees
-
-The address of the repository stands in book/site.json and nowhere else.
+python tools/stamp.py                                        # stamp all chapters
+python tools/stamp.py --repository ADDRESS --revision TAG    # put the address into book/site.json, then stamp
+python tools/stamp.py --check                                # change nothing; fail if a chapter disagrees
 """
 
 from __future__ import annotations
 
 import argparse
+import html
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from chapters import BOOK, by_tag, chapters, notebook_path
 
-from recsys_lite.store import write_aside, write_json
+ROOT = Path(__file__).parents[1]
+KEYS = ("app", "repository", "revision", "site")
 
-SITE = BOOK / "site.json"
+SETUP = """\
+# Set-up: the same in Colab, in Jupyter and in the repository.
+import importlib.util
+import subprocess
+import sys
+
+REPOSITORY, REVISION = {repository}, {revision}
+if importlib.util.find_spec("recsys_lite") is None:
+    if not REPOSITORY:
+        raise ModuleNotFoundError("recsys_lite is missing. In a clone of its repository: pip install -e '.[plots]'")
+    source = "recsys-lite[plots] @ git+" + REPOSITORY + ("@" + REVISION if REVISION else "")
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    importlib.invalidate_caches()
+
+import recsys_lite
+from recsys_lite.train import seed_everything
+
+seed_everything(0)
+print("recsys-lite", recsys_lite.__version__)"""
 
 
-def header(chapter: dict[str, Any], site: dict[str, str], times: dict[str, Any], titles: dict[str, str]) -> str:
-    """The first cell of a chapter, Markdown."""
-    slug = chapter["slug"]
-    badges = []
-    repository = site["repository"].removesuffix(".git")
+def read(name: str, root: Path = ROOT) -> Any:
+    """A JSON file of the book."""
+    return json.loads((root / "book" / name).read_text())
+
+
+def write(path: Path, text: str) -> None:
+    """Write beside the file, then rename: an interrupt leaves the old one."""
+    aside = path.with_name(path.name + ".new")
+    aside.write_text(text)
+    os.replace(aside, path)
+
+
+def notebook_text(notebook: Any) -> str:
+    """A notebook as the text that is stored: the same content always gives the same text."""
+    return nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
+
+
+def site(root: Path = ROOT) -> dict[str, str]:
+    """The addresses, checked.
+
+    Raises:
+        ValueError: for an unknown or missing key, or a value that is not text.
+    """
+    found = read("site.json", root)
+    if sorted(found) != sorted(KEYS) or not all(isinstance(v, str) for v in found.values()):
+        raise ValueError(f"book/site.json: got {found}, expected text for each of {KEYS}")
+    return found
+
+
+def run_time(slug: str, times: dict[str, Any]) -> str:
+    """How long a chapter took, in words."""
+    if slug not in times:
+        return ""
+    seconds, cores = times[slug]["seconds"], times[slug]["cores"]
+    span = f"{seconds} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+    return f"runs in about {span} on {cores} core{'s' if cores > 1 else ''}"
+
+
+def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any]) -> list[str]:
+    """The row under the title; links only where their address is known."""
+    slug, repository, revision = chapter["slug"], address["repository"], address["revision"] or "main"
+    links = []
     if repository.startswith("https://github.com/"):
-        path = f"{repository.removeprefix('https://github.com/')}/blob/{site['revision']}/book/{slug}.ipynb"
-        badges.append(f'<a href="https://colab.research.google.com/github/{path}">Open in Colab</a>')
-        badges.append(f'<a href="https://github.com/{path}">Source</a>')
-    if site["app"]:
-        badges.append(f'<a href="{site["app"]}/?chapter={slug}">Open in the explorer</a>')
-    if slug in times:
-        badges.append(f"<span>about {readable(times[slug]['seconds'])} on {times[slug]['cores']} cores</span>")
-    badges.append(f"<span>{chapter['ram']} of memory</span>")
-    badges.append(f"<span>{chapter['level']}</span>")
-    if chapter["year"]:
-        badges.append(f"<span>{chapter['paper']}, {chapter['year']}</span>")
-    needs = ", ".join(f"[{titles[r]}]({r}.ipynb)" for r in chapter["requires"]) or "PyTorch basics, no recommender systems"
-    return (
-        f"# {chapter['title']}\n\n<p class=\"rl-idea\">{chapter['idea']}</p>\n\n"
-        f'<div class="rl-badges">{"".join(badges)}</div>\n\n**Before this:** {needs}. **Data:** {chapter["data"]}.'
-    )
+        place = repository.removesuffix(".git").removeprefix("https://github.com/")
+        colab = f"https://colab.research.google.com/github/{place}/blob/{revision}/book/{slug}.ipynb"
+        links.append(("Open in Colab", colab))
+    if repository.startswith("https://"):
+        links.append(("Source", f"{repository.removesuffix('.git')}/blob/{revision}/book/{slug}.ipynb"))
+    if address["app"]:
+        links.append(("Explorer", f"{address['app'].rstrip('/')}/?chapter={slug}"))
+    row = [f'<a href="{html.escape(url)}">{name}</a>' for name, url in links]
+    facts = [chapter["level"], run_time(slug, times), f"{chapter['ram']} memory"]
+    if chapter["data"]:
+        facts.append(f"data: {chapter['data']}")
+    if chapter["paper"]:
+        facts.append(f"{chapter['paper']}, {chapter['year']}")
+    # the book turns the empty download badge into a link to the notebook
+    return [*row, '<span class="rl-download"></span>', *(f"<span>{html.escape(f)}</span>" for f in facts if f)]
 
 
-def readable(seconds: float) -> str:
-    """A running time in words."""
-    return f"{max(10, round(seconds / 10) * 10)} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any]) -> str:
+    """The text of a chapter's first cell."""
+    explorer = f"http://localhost:8501/?chapter={chapter['slug']}"
+    lines = [
+        f"# {chapter['title']}",
+        f'<p class="rl-idea">{html.escape(chapter["idea"])}</p>',
+        '<div class="rl-badges">\n' + "\n".join(badges(chapter, address, times)) + "\n</div>",
+    ]
+    if not address["app"]:
+        lines.append(f"Explorer: in a clone of the repository, run `make app` and open `{explorer}`.")
+    return "\n\n".join(lines)
 
 
-def setup(site: dict[str, str]) -> str:
-    """The set-up cell, Python: it installs the package only from the stamped address."""
-    if site["repository"]:
-        address = f"recsys-lite[plots] @ git+{site['repository']}@{site['revision'] or 'main'}"
-        install = f'    import subprocess, sys\n\n    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "{address}"], check=True)'
-    else:
-        install = "    raise SystemExit(\"recsys_lite is not installed: in a clone of the book's repository, run  pip install '.[plots]'\")"
-    return (
-        "# Set-up: the only cell that installs anything, and only where recsys_lite is missing.\n"
-        "import importlib.util\n\n"
-        f'if importlib.util.find_spec("recsys_lite") is None:\n{install}\n\n'
-        "import recsys_lite\nfrom recsys_lite.train import seed_everything\n\nseed_everything(0)\n"
-        'print("recsys_lite", recsys_lite.__version__)'
-    )
+def setup(address: dict[str, str]) -> str:
+    """The text of a chapter's set-up cell."""
+    quoted = {key: json.dumps(address[key], ensure_ascii=False) for key in ("repository", "revision")}
+    return SETUP.format(**quoted)
 
 
-def stamped(path: Path, chapter: dict[str, Any], context: tuple[Any, Any, Any]) -> tuple[Any, bool]:
-    """The notebook with its two cells written, and whether that changed it."""
-    site, times, titles = context
-    notebook = nbformat.read(path, as_version=4)
-    changed = False
-    for tag, text in (("header", header(chapter, site, times, titles)), ("setup", setup(site))):
-        cells = by_tag(notebook, tag)
+def stamped(notebook: Any, chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any]) -> Any:
+    """The notebook with both cells rewritten.
+
+    Raises:
+        ValueError: unless exactly one cell has the tag ``header`` and one has ``setup``.
+    """
+    wanted = {"header": header(chapter, address, times), "setup": setup(address)}
+    for tag, text in wanted.items():
+        cells = [c for c in notebook["cells"] if tag in c["metadata"].get("tags", [])]
         if len(cells) != 1:
-            raise SystemExit(f"{path.name}: expected one cell tagged {tag!r}, found {len(cells)}")
-        changed |= cells[0].source != text
-        cells[0].source = text
-    return notebook, changed
+            raise ValueError(f"{chapter['slug']}: got {len(cells)} cells with the tag {tag!r}, expected 1")
+        cells[0]["source"] = text
+    return notebook
 
 
-def main() -> None:
+def stamp(root: Path = ROOT, check: bool = False) -> list[str]:
+    """Stamp all chapters that exist; return the names of those that disagreed."""
+    address, times, wrong = site(root), read("run_times.json", root), []
+    for chapter in read("chapters.json", root):
+        path = root / "book" / f"{chapter['slug']}.ipynb"
+        if not path.exists():
+            continue
+        notebook = nbformat.read(path, as_version=4)
+        before = [cell.source for cell in notebook.cells]
+        after = stamped(notebook, chapter, address, times)
+        if [cell.source for cell in after.cells] != before:
+            wrong.append(path.name)
+            if not check:
+                write(path, notebook_text(after))
+    return wrong
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true")
-    for name in ("repository", "revision", "app", "site"):
-        parser.add_argument(f"--{name}", help="set it in book/site.json first")
-    arguments = vars(parser.parse_args())
-    site = json.loads(SITE.read_text(encoding="utf-8"))
-    given = {k: v for k, v in arguments.items() if k != "check" and v is not None}
-    if given:
-        site |= given
-        write_json(SITE, site)
-    times = json.loads((BOOK / "run_times.json").read_text(encoding="utf-8"))
-    titles = {c["slug"]: c["title"] for c in chapters()}
-    stale = []
-    for chapter in chapters():
-        path = notebook_path(chapter["slug"])
-        notebook, changed = stamped(path, chapter, (site, times, titles))
-        if changed and arguments["check"]:
-            stale.append(path.name)
-        elif changed:
-            text = nbformat.writes(notebook) + "\n"
-            write_aside(path, lambda p, text=text: p.write_text(text, encoding="utf-8"))  # type: ignore[misc]
-            print("stamped", path.name)
-    if stale:
-        raise SystemExit(f"these chapters disagree with book/site.json and friends, run `make stamp`: {stale}")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a chapter disagrees")
+    for key in KEYS:
+        parser.add_argument(f"--{key}", help=f"put this into book/site.json as {key!r}; '' empties it")
+    given = vars(parser.parse_args(arguments))
+    check = given.pop("check")
+    changes = {key: value for key, value in given.items() if value is not None}
+    if changes and check:
+        parser.error("--check changes nothing: give it no addresses")
+    if changes:
+        write(root / "book" / "site.json", json.dumps(site(root) | changes, indent=1, sort_keys=True) + "\n")
+    wrong = stamp(root, check)
+    if wrong and check:
+        raise SystemExit(
+            f"{', '.join(wrong)}: not as book/site.json and book/chapters.json say; run: python tools/stamp.py"
+        )
+    print("agree" if not wrong else "stamped " + ", ".join(wrong))
 
 
 if __name__ == "__main__":

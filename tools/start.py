@@ -81,10 +81,15 @@ def main() -> None:
     book, app = free_port(8000), free_port(8501)
     server = serve_book(book)
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless=true"]
-    explorer = subprocess.Popen([*command, f"--server.port={app}", "--server.address=127.0.0.1"], stdout=subprocess.DEVNULL)
+    explorer = subprocess.Popen(
+        [*command, f"--server.port={app}", "--server.address=127.0.0.1"], stdout=subprocess.DEVNULL
+    )
     try:
         wait_for(f"http://127.0.0.1:{app}/_stcore/health", 60, explorer)
-        print(f"\n  Book      http://127.0.0.1:{book}\n  Explorer  http://127.0.0.1:{app}\n\nStop both with Ctrl-C.", flush=True)
+        print(
+            f"\n  Book      http://127.0.0.1:{book}\n  Explorer  http://127.0.0.1:{app}\n\nStop both with Ctrl-C.",
+            flush=True,
+        )
         if sys.stdout.isatty():
             webbrowser.open(f"http://127.0.0.1:{book}")
         explorer.wait()

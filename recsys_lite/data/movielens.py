@@ -104,7 +104,9 @@ def _table(data: bytes, file: str, sep: str, columns: list[str], header: int | N
         raise ValueError(f"{file} is empty")
     table = pd.read_csv(io.BytesIO(data), sep=sep, header=header, dtype=str, encoding="latin-1", keep_default_na=False)
     if table.shape[1] < len(columns):
-        raise ValueError(f"{file}: expected at least {len(columns)} columns ({', '.join(columns)}), got {table.shape[1]}")
+        raise ValueError(
+            f"{file}: expected at least {len(columns)} columns ({', '.join(columns)}), got {table.shape[1]}"
+        )
     table = table.iloc[:, : len(columns)]
     table.columns = columns
     return table
@@ -124,8 +126,8 @@ def _raw(ratings: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame, names:
     if not ratings["rating"].between(1, 5).all():
         raise ValueError(f"{names['ratings']}: ratings must lie within 1 to 5")
     users["age"] = _integers(users, "age", names["users"])
+    users, items = users.set_index("user"), items.set_index("item")
     for column, table in (("user", users), ("item", items)):
-        table.set_index(column, inplace=True)
         if unknown := sorted(set(ratings[column]) - set(table.index)):
             raise ValueError(f"{names['ratings']}: {column} {unknown[0]!r} is not in {names[column + 's']}")
     return Raw(ratings, users, items, source)
@@ -266,7 +268,12 @@ def _negatives(events: pd.DataFrame, raw: Raw, seed: int) -> np.ndarray:
 
 
 def _rows(
-    raw: Raw, fields: tuple[Field, ...], events: pd.DataFrame, past: np.ndarray, negatives: np.ndarray | None, keep: np.ndarray
+    raw: Raw,
+    fields: tuple[Field, ...],
+    events: pd.DataFrame,
+    past: np.ndarray,
+    negatives: np.ndarray | None,
+    keep: np.ndarray,
 ) -> Rows:
     """Encode the kept events: each rating, followed by its negatives where there are any."""
     vocabulary = {f.name: f.vocabulary for f in fields}
@@ -296,7 +303,7 @@ def _rows(
         "age": encode("age", users["age"].map(_age)),
         "occupation": encode("occupation", users["occupation"]),
         "hour": encode("hour", clock.dt.strftime("%H")),
-        "weekday": encode("weekday", np.array(WEEKDAYS)[clock.dt.weekday]),
+        "weekday": encode("weekday", np.array(WEEKDAYS)[clock.dt.day_of_week]),
     }
     columns = {name: np.repeat(values[keep], repeat) for name, values in context.items()}
     columns |= {"item": item_row[film], "release_year": year_row[film]}

@@ -1,0 +1,270 @@
+"""MovieLens and Criteo: known answers on files written by hand, promises on the real ones, errors that name the place."""
+
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from recsys_lite import data
+from recsys_lite.data import criteo as criteo_module
+from recsys_lite.data import movielens as movielens_module
+from recsys_lite.fields import PADDING
+
+PARTS = ("train", "validation", "test")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An ml-100k folder with two people and six films; the second rates two films at the same second."""
+    ratings = [(1, i, 5 if i % 2 else 2, 100 * i) for i in range(1, 6)]
+    ratings += [(2, 6, 4, 50), (2, 3, 4, 50), (2, 1, 1, 70), (2, 2, 3, 90)]
+    (tmp_path / "u.data").write_text("".join(f"{u}\t{i}\t{r}\t{t}\n" for u, i, r, t in ratings))
+    (tmp_path / "u.user").write_text("1|24|M|technician|85711\n2|56|F|other|94043\n")
+    flags = ["|".join("1" if g in (k, 0 if k == 6 else k + 1) else "0" for g in range(19)) for k in range(1, 7)]
+    titles = ["Toy (1995)", "Café (1994)", "Odd (V)", "A (B) (1990)", "E (1991)", "F (1992)"]
+    text = "".join(f"{k}|{t}|01-Jan-1995||http|{f}\n" for k, (t, f) in enumerate(zip(titles, flags, strict=True), 1))
+    (tmp_path / "u.item").write_text(text, encoding="latin-1")
+    return tmp_path
+
+
+def decode(dataset, part):
+    return [dataset.decode(part, i) | {"label": part.label[i].item()} for i in range(len(part))]
+
+
+def test_like_by_hand(folder):
+    d = data.load("movielens-100k", task="like", path=folder, history=2)
+    test, validation = decode(d, d.test), decode(d, d.validation)
+    assert [(r["user"], r["label"]) for r in test] == [("1", 1.0), ("2", 0.0)]  # film 5 rated 5; film 2 rated 3
+    assert [r["user"] for r in validation] == ["1", "2"]
+    train = decode(d, d.train)
+    assert [r["item"] for r in train] == ["1", "2", "3", "3", "6"]  # each user's by time; a tie by film number
+    assert train[0]["history"] == [] and train[2]["history"] == ["2", "1"]
+    assert train[3]["history"] == train[4]["history"] == []  # the same second is not before
+    assert test[0]["history"] == ["<unseen>", "3"]  # film 4 is in the validation part: unseen in training
+    assert train[1]["release_year"] == "1994" and train[3]["release_year"] == "unknown"
+    assert (
+        train[0]["age"] == "18-24"
+        and train[3]["age"] == "56+"
+        and train[0]["hour"] == "00"
+        and train[0]["weekday"] == "Thu"
+    )
+    assert train[1]["genres"] == ["Adventure", "Animation"] and d.field("item").vocabulary.label(2) == "Café (1994)"
+
+
+def test_click_by_hand(folder):
+    d = data.load("movielens-100k", path=folder)
+    rated = {"1": {"1", "2", "3", "4", "5"}, "2": {"6", "3", "1", "2"}}
+    for part in PARTS:
+        for k, row in enumerate(decode(d, getattr(d, part))):
+            assert row["label"] == (k % 3 == 0)
+            if row["label"] == 0 and row["item"] != "<unseen>":
+                assert row["item"] not in rated[row["user"]]
+
+
+def test_negatives_were_never_rated_and_are_reproducible(movielens):
+    raw = movielens_module.read_raw()
+    rated = set(zip(raw.ratings["user"], raw.ratings["item"], strict=True))
+    user, item = movielens.field("user").vocabulary, movielens.field("item").vocabulary
+    for part in PARTS:
+        rows = getattr(movielens, part)
+        negative = rows.ids[(rows.label == 0) & (rows.ids[:, 1] > 0)]
+        pairs = {(user.decode(u), item.decode(i)) for u, i in negative[:, :2].tolist()}
+        assert not pairs & rated
+    again, other = data.load("movielens-100k"), data.load("movielens-100k", seed=1)
+    assert again.about["negatives_sha256"] == movielens.about["negatives_sha256"] != other.about["negatives_sha256"]
+    assert torch.equal(again.test.ids, movielens.test.ids) and not torch.equal(other.test.ids, movielens.test.ids)
+
+
+def test_movielens_counts_add_up(movielens):
+    like = data.load("movielens-100k", task="like")
+    assert sum(len(getattr(like, p)) for p in PARTS) == 100_000
+    assert sum(len(getattr(movielens, p)) for p in PARTS) == 300_000
+    for p in PARTS:
+        assert getattr(movielens, p).label.mean().item() == pytest.approx(1 / 3)
+        assert len(getattr(movielens, p).group.unique()) == 943
+    assert [f.kind for f in movielens.fields].count("multi_hot") == 1
+    assert movielens.field("history").table == "item" and len(movielens.extras["items"]) == 1682
+
+
+def test_each_part_is_later_and_history_is_strictly_before():
+    raw = movielens_module.read_raw()
+    events = movielens_module._ordered(raw)
+    by = events.groupby(["u", "part"])["timestamp"].agg(["min", "max"]).unstack()
+    assert (by["max"][0] <= by["min"][1]).all() and (by["max"][1] <= by["min"][2]).all()
+    past = movielens_module._past(events, 10)
+    time, user = events["timestamp"].to_numpy(), events["u"].to_numpy()
+    rows, places = np.nonzero(past >= 0)
+    assert (time[past[rows, places]] < time[rows]).all() and (user[past[rows, places]] == user[rows]).all()
+    for row in range(0, len(events), 997):  # against the plain definition
+        before = np.flatnonzero((user == user[row]) & (time < time[row]))[::-1][:10]
+        assert past[row][past[row] >= 0].tolist() == before.tolist()
+
+
+def test_no_vocabulary_holds_what_only_later_parts_show(movielens):
+    for column, field in enumerate(f for f in movielens.fields if f.kind == "categorical"):
+        if field.name in ("hour", "weekday", "item", "release_year"):
+            continue
+        assert set(movielens.train.ids[:, column].tolist()) == set(range(1, field.size)), field.name
+    clicked = movielens.train.ids[movielens.train.label == 1, 1]
+    assert set(clicked.tolist()) == set(range(1, movielens.field("item").size))
+    assert (movielens.test.ids[:, 1] == 0).any()  # films that training never showed
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("u.data", "", "u.data is empty"),
+        ("u.data", "1\t1\t5\n", r"u.data: expected at least 4 columns \(user, item, rating, timestamp\), got 3"),
+        ("u.data", "1\t1\tgood\t5\n", "u.data, row 1: rating is 'good', expected a number"),
+        ("u.data", "1\t1\t9\t5\n", "ratings must lie within 1 to 5"),
+        ("u.data", "7\t1\t3\t5\n", "u.data: user '7' is not in u.user"),
+        ("u.user", "1|old|M|x|0\n2|3|F|x|0\n", "u.user, row 1: age is 'old'"),
+    ],
+)
+def test_damaged_movielens_files_are_named(folder, file, text, message):
+    (folder / file).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        data.load("movielens-100k", path=folder)
+
+
+def test_a_folder_without_the_files_is_named(tmp_path):
+    with pytest.raises(data.DataUnavailable, match=r"holds no u\.data; expected an unzipped ml-100k folder"):
+        data.load("movielens-100k", path=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ({"name": "netflix"}, "unknown data set 'netflix'; there are"),
+        ({"name": "movielens-100k", "task": "love"}, "unknown task 'love'"),
+        ({"name": "movielens-100k", "history": 0}, "history must be at least 1"),
+        ({"name": "criteo-sample", "task": "like"}, "unknown task 'like'"),
+        ({"name": "criteo"}, "give the challenge's train.txt as path="),
+        ({"name": "criteo", "path": "/nowhere/train.txt"}, "/nowhere/train.txt does not exist"),
+    ],
+)
+def test_wrong_calls_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        data.load(**call)
+
+
+# --- Criteo ----------------------------------------------------------------------------------------------------------
+
+
+def line(label="0", counts=None, categories=None):
+    counts = counts or ["1"] * 13
+    return "\t".join([label, *counts, *(categories or ["68fd1e64"] * 26)]) + "\n"
+
+
+def test_criteo_by_hand(tmp_path):
+    lines = [
+        line(str(k % 2), [str(k)] + [""] * 12, ["aaaaaaaa" if k < 6 else "bbbbbbbb"] + [""] * 25) for k in range(20)
+    ]
+    (tmp_path / "t.txt").write_text("".join(lines))
+    d = data.load("criteo", path=tmp_path / "t.txt")
+    assert [len(getattr(d, p)) for p in PARTS] == [16, 2, 2]
+    x = np.log1p(np.arange(20.0))
+    expected = (x - x[:16].mean()) / x[:16].std()
+    got = torch.cat([d.train.numeric, d.validation.numeric, d.test.numeric])
+    np.testing.assert_allclose(got[:, 0], expected, rtol=1e-5)
+    assert got[:, 1:].abs().max() == 0  # missing counts are the mean
+    c1 = d.field("C1").vocabulary
+    assert len(c1) == 3 and c1.decode(d.test.ids[0, 0]) == "bbbbbbbb"
+    assert d.field("C2").vocabulary.label(int(d.test.ids[0, 1])) == "missing"
+
+
+def test_rare_and_unseen_categories_share_the_reserved_row(tmp_path):
+    names = ["aaaaaaaa"] * 10 + ["0000000b"] + ["aaaaaaaa"] * 5 + ["cccccccc"] * 4  # b once in training, c never
+    (tmp_path / "t.txt").write_text("".join(line(categories=[n] * 26, label=str(k % 2)) for k, n in enumerate(names)))
+    d = data.load("criteo", path=tmp_path / "t.txt")
+    assert d.field("C3").size == 2 and d.train.ids[10, 2] == 0 and (d.test.ids == 0).all()
+
+
+def test_log_transform_keeps_sign_and_zero_and_comes_back():
+    x = np.array([-3.0, -1.0, 0.0, 5.0, 1e6])
+    np.testing.assert_allclose(criteo_module.log_transform(x), [-np.log(4), -np.log(2), 0, np.log(6), np.log1p(1e6)])
+    for raw in x:
+        assert criteo_module.unscale(criteo_module.scale(raw, 1.5, 0.7), 1.5, 0.7) == pytest.approx(raw)
+    assert criteo_module.scale(None, 1.5, 0.7) == criteo_module.scale(float("nan"), 1.5, 0.7) == 0.0
+
+
+def test_the_sample_is_whole_and_in_order(criteo):
+    raw = pd.read_csv(criteo_module.SAMPLE, sep="\t", header=None)
+    label = torch.cat([getattr(criteo, p).label for p in PARTS])
+    assert label.tolist() == raw[0].tolist() and label.mean().item() == pytest.approx(0.2182)
+    mean, sd = criteo.extras["numeric"]["I2"]  # I2 has negatives
+    expected = [criteo_module.scale(v, mean, sd) for v in raw[2][:50]]
+    np.testing.assert_allclose(criteo.train.numeric[:50, 1], expected, rtol=1e-4, atol=1e-5)
+    assert (raw[2] < 0).any() and criteo.train.numeric.isfinite().all()
+
+
+def test_gzip_and_pieces_give_the_same_rows(tmp_path, criteo, monkeypatch):
+    packed = tmp_path / "t.txt.gz"
+    packed.write_bytes(gzip.compress(criteo_module.SAMPLE.read_bytes()))
+    monkeypatch.setattr(criteo_module, "CHUNK", 777)
+    again = data.load("criteo", path=packed)
+    for part in PARTS:
+        assert torch.equal(getattr(again, part).ids, getattr(criteo, part).ids)
+        torch.testing.assert_close(getattr(again, part).numeric, getattr(criteo, part).numeric)
+
+
+MEASURE = """
+import resource, sys
+from recsys_lite import data
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+data.load("criteo", path=sys.argv[1])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_follows_the_tensors_and_not_the_text(tmp_path):
+    """300,000 rows: 48 MB of tensors, 76 MB of text, which as Python strings is over 600 MB."""
+    text = criteo_module.SAMPLE.read_text()
+    with open(tmp_path / "big.txt", "w") as out:
+        for _ in range(30):
+            out.write(text)
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE.replace("data.load(", "data.criteo.__dict__.update(CHUNK=10_000); data.load(", 1), tmp_path / "big.txt"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert float(run.stdout) < 3 * 48
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "bad.txt is empty"),
+        (line() * 3, "bad.txt has 3 rows; at least 10 are needed"),
+        ("1\t2\t3\n" * 12, "bad.txt, row 1: expected 40 tab-separated columns, got 3"),
+        (line() * 11 + "0\t1\n", "bad.txt, row 12: expected 40 tab-separated columns, got 2"),
+        (line() * 11 + line().rstrip() + "\textra\n", "bad.txt, row 12: expected 40 tab-separated columns, got 41"),
+        (line() * 11 + line("2"), "bad.txt, row 12, column label: expected 0 or 1, got '2'"),
+        (line() * 11 + line(""), "bad.txt, row 12, column label: expected 0 or 1, got ''"),
+        (line() * 11 + line("nan"), "bad.txt, row 12, column label: expected a number, got 'nan'"),
+        (
+            line() * 11 + line(counts=["1"] * 4 + ["many"] + ["1"] * 8),
+            "row 12, column I5: expected a number, got 'many'",
+        ),
+    ],
+)
+def test_damaged_criteo_files_are_named(tmp_path, text, message):
+    (tmp_path / "bad.txt").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        data.load("criteo", path=tmp_path / "bad.txt")
+
+
+def test_a_changed_sample_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "s.txt").write_text(line() * 20)
+    monkeypatch.setattr(criteo_module, "SAMPLE", tmp_path / "s.txt")
+    with pytest.raises(ValueError, match=r"s\.txt: wrong hash, expected sha256 f665"):
+        data.load("criteo-sample")
+
+
+def test_padding_is_never_an_embedding_row(movielens):
+    for bag in movielens.train.bags.values():
+        assert bag.min() == PADDING and bag.dtype == torch.int32

@@ -1,0 +1,120 @@
+"""Records in and out of tensors, and what is said of bad ones."""
+
+import numpy as np
+import pytest
+import torch
+from tiny import FIELDS, dataset, rows
+
+from recsys_lite.fields import Dataset, Field, Rows, Vocabulary, concatenate
+
+GOOD = {"user": "u1", "item": "i2", "price": 1.5, "genres": ["a", "c"], "history": ["i5"]}
+
+
+def test_a_record_comes_back_as_it_went_in():
+    data = dataset()
+    assert data.decode(data.encode(GOOD)) == GOOD
+    for i in range(20):
+        assert data.decode(data.encode(data.decode(data.test, i))) == data.decode(data.test, i)
+
+
+def test_unseen_values_map_to_the_reserved_row():
+    encoded = dataset().encode(GOOD | {"user": "nobody", "genres": ["a", "zzz"]})
+    assert encoded.ids[0].tolist() == [0, 3] and encoded.bags["genres"][0].tolist() == [1, 0, -1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"price": "cheap"}, r"record 0, field 'price': expected a number, got 'cheap'"),
+        ({"price": float("nan")}, r"field 'price': expected a finite number"),
+        ({"price": True}, r"field 'price': expected a number, got True"),
+        ({"genres": "a"}, r"field 'genres': expected a list of values, got 'a'"),
+        ({"user": ["u1"]}, r"field 'user': expected one value"),
+        ({"user": None}, r"field 'user': expected one value, got None"),
+        ({"colour": "red"}, r"record 0: unknown field 'colour'; this data set has"),
+    ],
+)
+def test_a_bad_record_is_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        dataset().encode(GOOD | change)
+
+
+def test_a_missing_field_and_an_empty_list_are_named():
+    with pytest.raises(ValueError, match="record 1: field 'item' is missing"):
+        dataset().encode([GOOD, {k: v for k, v in GOOD.items() if k != "item"}])
+    with pytest.raises(ValueError, match="no records"):
+        dataset().encode([])
+    with pytest.raises(ValueError, match="expected a mapping"):
+        dataset().encode([["u1"]])
+
+
+def test_nan_labels_and_numbers_are_refused():
+    bad = rows(10)
+    bad.label[3] = float("nan")
+    with pytest.raises(ValueError, match="'tiny', validation: labels are missing or NaN"):
+        Dataset("tiny", "x", FIELDS, rows(5), bad, rows(5))
+    bad = rows(10)
+    bad.label[3] = 0.5
+    with pytest.raises(ValueError, match="labels must be 0 or 1"):
+        Dataset("tiny", "x", FIELDS, rows(5), bad, rows(5))
+    bad = rows(10)
+    bad.numeric[0, 0] = float("nan")
+    with pytest.raises(ValueError, match="a numeric column holds NaN"):
+        Dataset("tiny", "x", FIELDS, rows(5), rows(5), bad)
+
+
+def test_columns_that_do_not_fit_the_fields_are_refused():
+    with pytest.raises(ValueError, match="expected 1 categorical"):
+        Dataset("tiny", "x", FIELDS[1:], rows(5), rows(5), rows(5))
+    with pytest.raises(ValueError, match="expected bags"):
+        Dataset("tiny", "x", FIELDS[:4], rows(5), rows(5), rows(5))
+    with pytest.raises(ValueError, match="names repeat"):
+        Dataset("tiny", "x", (FIELDS[0], FIELDS[0]), rows(5), rows(5), rows(5))
+
+
+def test_select_keeps_the_right_columns():
+    data = dataset()
+    small = data.select(["item", "genres"])
+    assert small.train.ids.tolist() == data.train.ids[:, 1:].tolist() and list(small.train.bags) == ["genres"]
+    alone = data.drop("item")  # a history whose item is gone owns its table
+    assert alone.field("history").table == "history"
+    with pytest.raises(ValueError, match="unknown field 'nope'; there are"):
+        data.drop("nope")
+
+
+def test_rows_slice_and_batch_without_loss():
+    data = rows(23)
+    assert torch.equal(concatenate(list(data.batches(5))).ids, data.ids)
+    g = torch.Generator().manual_seed(1)
+    shuffled = concatenate(list(data.batches(5, generator=g)))
+    assert not torch.equal(shuffled.ids, data.ids) and sorted(shuffled.ids[:, 0]) == sorted(data.ids[:, 0])
+    assert len(data[-1]) == 1 and torch.equal(data[-1].ids, data.ids[-1:])
+    with pytest.raises(IndexError, match="row 23 of 23"):
+        data[23]
+    with pytest.raises(ValueError, match="batch size"):
+        next(data.batches(0))
+    assert isinstance(data.to("cpu"), Rows)
+
+
+def test_vocabulary_reserves_row_zero_and_sorts():
+    v = Vocabulary(["b", "a"], {"a": "Alpha"})
+    assert v.encode(["a", "b", "c"]).tolist() == [1, 2, 0]
+    assert (v.label(1), v.label(2), v.label(0)) == ("Alpha", "b", "<unseen>")
+    assert Vocabulary([]).encode(["x"]).tolist() == [0]
+    assert Vocabulary(np.array([10, 2])).encode([2, 3]).tolist() == [1, 0]
+    with pytest.raises(ValueError, match="1 duplicate"):
+        Vocabulary(["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("x", "colour"), "unknown kind 'colour'"),
+        (("x", "categorical"), "needs a vocabulary"),
+        (("x", "numeric", Vocabulary(["a"])), "has no vocabulary"),
+        (("x", "categorical", Vocabulary(["a"]), 3), "length 3 does not fit"),
+    ],
+)
+def test_a_field_names_what_is_wrong(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Field(*arguments)
