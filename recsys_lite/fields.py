@@ -100,9 +100,8 @@ class Field:
         if self.kind not in ("categorical", "numeric", "multi_hot", "history"):
             raise ValueError(f"field {self.name!r}: unknown kind {self.kind!r}")
         if (self.vocabulary is None) != (self.kind == "numeric"):
-            raise ValueError(
-                f"field {self.name!r}: a {self.kind} field {'has no' if self.kind == 'numeric' else 'needs a'} vocabulary"
-            )
+            need = "has no" if self.kind == "numeric" else "needs a"
+            raise ValueError(f"field {self.name!r}: a {self.kind} field {need} vocabulary")
         if self.length < 1 or (self.length > 1 and not self.is_bag):
             raise ValueError(f"field {self.name!r}: length {self.length} does not fit a {self.kind} field")
         if not self.table:
@@ -262,7 +261,9 @@ class Dataset:
         return replace(
             self,
             fields=tuple(replace(f, table=f.table if f.table in names else f.name) for f in chosen),
-            **{part: self._select(getattr(self, part), chosen) for part in ("train", "validation", "test")},
+            train=self._select(self.train, chosen),
+            validation=self._select(self.validation, chosen),
+            test=self._select(self.test, chosen),
         )
 
     def drop(self, *names: str) -> Dataset:

@@ -12,8 +12,10 @@ class FTRL(torch.optim.Optimizer):
     r"""Follow the regularised leader, proximal form: per-coordinate rates and exact zeros.
 
     .. math::
-        \sigma &= (\sqrt{n + g^2} - \sqrt{n}) / \alpha, \quad z \leftarrow z + g - \sigma w, \quad n \leftarrow n + g^2 \\
-        w &= 0 \text{ if } |z| \le \lambda_1, \text{ else } -\frac{z - \mathrm{sign}(z)\lambda_1}{(\beta + \sqrt{n})/\alpha + \lambda_2}
+        \sigma &= (\sqrt{n + g^2} - \sqrt{n}) / \alpha \\
+        z &\leftarrow z + g - \sigma w, \qquad n \leftarrow n + g^2 \\
+        w &= 0 \text{ if } |z| \le \lambda_1, \text{ else }
+            -\frac{z - \mathrm{sign}(z)\lambda_1}{(\beta + \sqrt{n})/\alpha + \lambda_2}
 
     Args:
         params: parameters that start at zero (the closed form for w forgets any other start).

@@ -91,6 +91,11 @@ def waterfall(parts: pd.Series, *, title: str = "", limits: tuple[float, float] 
     return figure
 
 
+def _bars(up: Any, down: Any) -> dict[str, Any]:
+    """Error bars of different lengths up and down."""
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
+
+
 def colour(name: str, place: int = 0) -> str:
     """The colour of a model by its short name; another name gets one of the series by its place."""
     return MODEL_COLOURS.get(name, SERIES[place % len(SERIES)])
@@ -132,7 +137,7 @@ def intervals(table: pd.DataFrame, *, title: str = "", axis: str = "") -> go.Fig
     for place, row in enumerate(table.itertuples()):
         figure.add_scatter(
             x=[row.mean], y=[row.name], mode="markers", marker={"size": 10, "color": colour(str(row.name), place)},
-            error_x={"type": "data", "symmetric": False, "array": [row.high - row.mean], "arrayminus": [row.mean - row.low]},
+            error_x=_bars([row.high - row.mean], [row.mean - row.low]),
             hovertemplate=f"{row.name}: {row.mean:.4f} [{row.low:.4f}, {row.high:.4f}]<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(title=axis)
@@ -148,7 +153,7 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     for place, (name, t) in enumerate(tables.items()):
         figure.add_scatter(
             x=t["predicted"], y=t["observed"], mode="lines+markers", name=name, line={"color": colour(name, place)},
-            error_y={"type": "data", "symmetric": False, "array": t["high"] - t["observed"], "arrayminus": t["observed"] - t["low"]},
+            error_y=_bars(t["high"] - t["observed"], t["observed"] - t["low"]),
         )  # fmt: skip
     figure.update_xaxes(title="mean prediction")
     figure.update_yaxes(title="observed rate")

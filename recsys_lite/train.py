@@ -96,7 +96,8 @@ def fit(
         lr, weight_decay: of Adam (fused; the penalty is added to the gradient of every row in every step). Default
             1e-3 and 0.
         patience: stop after this many epochs without a better value. Default 2.
-        monitor: the validation metric, ``log_loss`` (default), ``auc`` or another of :func:`~recsys_lite.metrics.evaluate`.
+        monitor: the validation metric: ``log_loss`` (default), ``auc`` or another of
+            :func:`~recsys_lite.metrics.evaluate`.
         seed: of the order of the rows and of dropout in each epoch.
         optimizer: model -> optimiser or list of optimisers, in place of Adam.
         checkpoint: a path without suffix. After each epoch the whole state is written there, and a later call with the

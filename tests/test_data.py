@@ -1,4 +1,4 @@
-"""MovieLens and Criteo: known answers on files written by hand, promises on the real ones, errors that name the place."""
+"""MovieLens and Criteo: known answers on files written by hand, promises on the real ones, errors with their place."""
 
 import gzip
 import subprocess

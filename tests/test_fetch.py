@@ -4,6 +4,7 @@ import hashlib
 import http.server
 import multiprocessing
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -17,7 +18,7 @@ class Server(http.server.BaseHTTPRequestHandler):
     """Serves BODY with ranges; the first answer can break off half-way."""
 
     break_off = False
-    requests: list = []
+    requests: ClassVar[list] = []
 
     def do_GET(self):
         asked = self.headers.get("Range")
@@ -123,7 +124,7 @@ def test_a_cached_mirror_with_a_wrong_hash_is_not_used(tmp_path):
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("RECSYS_LITE_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(data.DataUnavailable, match="cannot be written.*RECSYS_LITE_CACHE"):
+    with pytest.raises(data.DataUnavailable, match=r"cannot be written.*RECSYS_LITE_CACHE"):
         fetch.cache_folder()
 
     def denied(*_, **__):

@@ -1,7 +1,7 @@
 """Build the book into _build/html; it needs no network and runs no notebook.
 
-    python tools/build.py            # only what changed
-    python tools/build.py --clean    # from nothing, as the tests do
+python tools/build.py            # only what changed
+python tools/build.py --clean    # from nothing, as the tests do
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         shutil.rmtree(root / "_build", ignore_errors=True)
     copy_plotly(root)
     # -n and -W: a missing reference is a warning, a warning is a failure
-    command = [sys.executable, "-m", "jupyter_book", "build", ".", "-n", "-W", "--keep-going"]
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going"]
     return subprocess.run(command, cwd=root).returncode
 
 

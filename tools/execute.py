@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from chapters import ROOT, chapters, notebook_path, read, write, write_notebook
 from nbclient import NotebookClient
-from stamp import ROOT, notebook_text, read, stamp, write
+from stamp import stamp
 
 TIMEOUT = 900  # seconds a cell may take
 WIDGETS = "application/vnd.jupyter.widget-state+json"
@@ -50,17 +51,19 @@ def run(path: Path) -> tuple[Any, float]:
 def tidy(notebook: Any, slug: str) -> Any:
     """Drop what changes from run to run, number what has a random name.
 
-    Execution counts, times and other tools' metadata go; progress bars go; neighbouring pieces of one stream are
+    Times and other tools' metadata go; cells are counted from 1; progress bars go; neighbouring pieces of one stream are
     joined; cells without a readable id get one from their place; widgets get theirs from chapter and order.
     """
     state = notebook.metadata.get("widgets", {}).get(WIDGETS)
     notebook["metadata"] = nbformat.from_dict(json.loads(json.dumps(KERNEL)))
     name_cells(notebook.cells, slug)
+    count = 0
     for cell in notebook.cells:
         cell["metadata"] = {key: value for key, value in cell.metadata.items() if key in KEEP_CELL}
         if cell.cell_type == "code":
-            cell["execution_count"] = None
-            cell["outputs"] = tidy_outputs(cell.outputs)
+            count += 1
+            cell["execution_count"] = count
+            cell["outputs"] = tidy_outputs(cell.outputs, count)
     used = {
         o["data"][VIEW]["model_id"] for c in notebook.cells for o in c.get("outputs", []) if VIEW in o.get("data", {})
     }
@@ -85,8 +88,8 @@ def name_cells(cells: list[Any], slug: str) -> None:
             cell["id"] = name
 
 
-def tidy_outputs(outputs: list[Any]) -> list[Any]:
-    """Outputs without progress bars on stderr, streams joined, no counts or metadata of their own."""
+def tidy_outputs(outputs: list[Any], count: int) -> list[Any]:
+    """Outputs without progress bars on stderr, streams joined, without metadata of their own."""
     kept: list[Any] = []
     for output in outputs:
         if output["output_type"] == "stream":
@@ -96,7 +99,7 @@ def tidy_outputs(outputs: list[Any]) -> list[Any]:
                 kept[-1]["text"] += output["text"]
                 continue
         if "execution_count" in output:
-            output["execution_count"] = None
+            output["execution_count"] = count
         if "metadata" in output:
             output["metadata"] = {}
         kept.append(output)
@@ -127,7 +130,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("chapters", nargs="*", type=Path, help="notebooks; default: all of book/chapters.json")
     paths = parser.parse_args(arguments).chapters
-    paths = paths or [root / "book" / f"{c['slug']}.ipynb" for c in read("chapters.json", root)]
+    paths = paths or [notebook_path(c["slug"], root) for c in chapters(root)]
     missing = [str(p) for p in paths if not p.exists()]
     if missing:
         raise SystemExit(f"no such notebook: {', '.join(missing)}")
@@ -135,7 +138,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     for path in paths:
         print(f"{path.stem} ", end="", flush=True)
         notebook, seconds = run(path)
-        write(path, notebook_text(tidy(notebook, path.stem)))
+        write_notebook(path, tidy(notebook, path.stem))
         note_time(path.stem, seconds, root)
         print(f" {seconds:.0f} s, {path.stat().st_size / 1e3:.0f} kB", flush=True)
     stamp(root)  # the header tells the new run time

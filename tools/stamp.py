@@ -10,13 +10,12 @@ from __future__ import annotations
 import argparse
 import html
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from chapters import ROOT, by_tag, chapters, notebook_path, read, write, write_notebook
 
-ROOT = Path(__file__).parents[1]
 KEYS = ("app", "repository", "revision", "site")
 
 SETUP = """\
@@ -38,23 +37,6 @@ from recsys_lite.train import seed_everything
 
 seed_everything(0)
 print("recsys-lite", recsys_lite.__version__)"""
-
-
-def read(name: str, root: Path = ROOT) -> Any:
-    """A JSON file of the book."""
-    return json.loads((root / "book" / name).read_text())
-
-
-def write(path: Path, text: str) -> None:
-    """Write beside the file, then rename: an interrupt leaves the old one."""
-    aside = path.with_name(path.name + ".new")
-    aside.write_text(text)
-    os.replace(aside, path)
-
-
-def notebook_text(notebook: Any) -> str:
-    """A notebook as the text that is stored: the same content always gives the same text."""
-    return nbformat.writes(notebook, version=4).rstrip("\n") + "\n"
 
 
 def site(root: Path = ROOT) -> dict[str, str]:
@@ -100,7 +82,7 @@ def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
     return [*row, '<span class="rl-download"></span>', *(f"<span>{html.escape(f)}</span>" for f in facts if f)]
 
 
-def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any]) -> str:
+def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any], titles: dict[str, str]) -> str:
     """The text of a chapter's first cell."""
     explorer = f"http://localhost:8501/?chapter={chapter['slug']}"
     lines = [
@@ -108,6 +90,9 @@ def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
         f'<p class="rl-idea">{html.escape(chapter["idea"])}</p>',
         '<div class="rl-badges">\n' + "\n".join(badges(chapter, address, times)) + "\n</div>",
     ]
+    if chapter["requires"]:
+        links = " and ".join(f"[{titles[slug]}]({slug}.ipynb)" for slug in chapter["requires"])
+        lines.append(f"Read before: {links}.")
     if not address["app"]:
         lines.append(f"Explorer: in a clone of the repository, run `make app` and open `{explorer}`.")
     return "\n\n".join(lines)
@@ -119,35 +104,36 @@ def setup(address: dict[str, str]) -> str:
     return SETUP.format(**quoted)
 
 
-def stamped(notebook: Any, chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any]) -> Any:
+def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
     """The notebook with both cells rewritten.
 
     Raises:
         ValueError: unless exactly one cell has the tag ``header`` and one has ``setup``.
     """
-    wanted = {"header": header(chapter, address, times), "setup": setup(address)}
+    wanted = {"header": header_text, "setup": setup_text}
     for tag, text in wanted.items():
-        cells = [c for c in notebook["cells"] if tag in c["metadata"].get("tags", [])]
+        cells = by_tag(notebook, tag)
         if len(cells) != 1:
-            raise ValueError(f"{chapter['slug']}: got {len(cells)} cells with the tag {tag!r}, expected 1")
-        cells[0]["source"] = text
+            raise ValueError(f"{slug}: got {len(cells)} cells with the tag {tag!r}, expected 1")
+        cells[0].source = text
     return notebook
 
 
 def stamp(root: Path = ROOT, check: bool = False) -> list[str]:
     """Stamp all chapters that exist; return the names of those that disagreed."""
     address, times, wrong = site(root), read("run_times.json", root), []
-    for chapter in read("chapters.json", root):
-        path = root / "book" / f"{chapter['slug']}.ipynb"
+    titles = {c["slug"]: c["title"] for c in chapters(root)}
+    for chapter in chapters(root):
+        path = notebook_path(chapter["slug"], root)
         if not path.exists():
             continue
         notebook = nbformat.read(path, as_version=4)
         before = [cell.source for cell in notebook.cells]
-        after = stamped(notebook, chapter, address, times)
+        after = stamped(notebook, header(chapter, address, times, titles), setup(address), chapter["slug"])
         if [cell.source for cell in after.cells] != before:
             wrong.append(path.name)
             if not check:
-                write(path, notebook_text(after))
+                write_notebook(path, after)
     return wrong
 
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def load(path: str | os.PathLike[str] | None = None, min_count: int = 2) -> Data
     ids, numeric, label = _second_pass(file, total, values, mean, sd)
     parts = [
         Rows(ids[a:b], numeric[a:b], {}, label[a:b], torch.full((b - a,), -1, dtype=torch.int32))
-        for a, b in zip(bounds, bounds[1:], strict=False)
+        for a, b in pairwise(bounds)
     ]
     fields = (
         *(Field(n, "numeric", transform="sign(x)·log(1+|x|), standardised", about="a count") for n in NUMERIC),
@@ -92,7 +93,7 @@ def load(path: str | os.PathLike[str] | None = None, min_count: int = 2) -> Data
         "categories": f"seen at least {min_count} times in training; rarer and unseen ones share a row",
     }
     extras = {"numeric": {n: (float(m), float(s)) for n, m, s in zip(NUMERIC, mean, sd, strict=True)}}
-    return Dataset(name, "click", fields, *parts, about=about, extras=extras)
+    return Dataset(name, "click", fields, parts[0], parts[1], parts[2], about, extras)
 
 
 def _open(file: Path) -> io.TextIOBase:
@@ -126,9 +127,8 @@ def _chunks(file: Path, what: str) -> Iterator[tuple[int, np.ndarray, np.ndarray
                 label = _numbers(chunk, "label", file, start)
                 if (wrong := ~np.isin(label, (0, 1))).any():
                     row = int(wrong.argmax())
-                    raise ValueError(
-                        f"{file.name}, row {start + row + 1}, column label: expected 0 or 1, got {chunk['label'].iloc[row]!r}"
-                    )
+                    where = f"{file.name}, row {start + row + 1}, column label"
+                    raise ValueError(f"{where}: expected 0 or 1, got {chunk['label'].iloc[row]!r}")
                 counts = np.stack([_numbers(chunk, n, file, start) for n in NUMERIC], 1)
                 yield start, label, counts, chunk[CATEGORICAL]
                 start += len(chunk)

@@ -202,7 +202,8 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
         about["negatives_sha256"] = fetch.sha256(negatives.astype("<i4").tobytes())
     train_items = events.loc[events["part"] == 0, "item"].value_counts()
     items = raw.items.assign(popularity=train_items.reindex(raw.items.index).fillna(0).astype(int))
-    return Dataset("movielens-100k", task, fields, *parts, about=about, extras={"items": items, "users": raw.users})
+    extras = {"items": items, "users": raw.users}
+    return Dataset("movielens-100k", task, fields, parts[0], parts[1], parts[2], about, extras)
 
 
 def _ordered(raw: Raw) -> pd.DataFrame:

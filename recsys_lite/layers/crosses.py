@@ -15,7 +15,7 @@ _MULTIPLIERS = (1_640_531_527, 2_097_192_037, 1_181_783_497, 1_442_695_041)
 
 
 class HashedCrosses(nn.Module):
-    r"""A linear model on cross-product features, :math:`\sum_k w_k \phi_k(x)`, :math:`\phi_k(x) = \prod_i x_i^{c_{ki}}`.
+    r"""A weight per cross-product feature, :math:`\sum_k w_k \phi_k(x)`, :math:`\phi_k(x) = \prod_i x_i^{c_{ki}}`.
 
     :math:`\phi_k` is 1 exactly when all its conditions hold: AND(history=Star Wars, item=Return of the Jedi). The
     weights of one cross lie in a block of their own. A cross with at most ``buckets`` combinations gets a weight

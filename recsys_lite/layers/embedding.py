@@ -78,7 +78,7 @@ class FieldEmbedding(nn.Module):
         return self.offsets[f.table] + value
 
     def active(self, rows: Rows) -> tuple[Tensor, Tensor]:
-        """The non-zero entries of the design matrix: row numbers (B, N) int64 and values x (B, N); padding has x = 0."""
+        """The design matrix's non-zero entries: row numbers (B, N) int64 and values x (B, N); padding has x = 0."""
         index, value = [], []
         c = m = 0
         one = torch.ones(len(rows), 1, device=rows.ids.device)
@@ -109,7 +109,7 @@ class FieldEmbedding(nn.Module):
         if not self._has_bags:
             return expanded
         out = expanded.new_zeros(len(expanded), len(self.fields), self.dim)
-        return out.index_add(1, self.segments, expanded)  # (B, F, d)
+        return out.index_add(1, self.get_buffer("segments"), expanded)  # (B, F, d)
 
     def forward(self, rows: Rows) -> Tensor:
         return self.pool(self.expand(rows))

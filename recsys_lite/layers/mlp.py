@@ -1,6 +1,7 @@
 """A plain multi-layer perceptron."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import nn
 
@@ -32,7 +33,7 @@ class MLP(nn.Sequential):
                 f"MLP: widths must be at least 1, got inputs={inputs}, hidden={tuple(hidden)}, outputs={outputs}"
             )
         layers: list[nn.Module] = []
-        for a, b in zip(widths, widths[1:], strict=False):
+        for a, b in pairwise(widths):
             layers += [nn.Linear(a, b), nn.ReLU()]
             if dropout:
                 layers.append(nn.Dropout(dropout))
