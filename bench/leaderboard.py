@@ -38,7 +38,7 @@ CROSSES = {
 }  # fmt: skip
 
 ADAM = [{"lr": lr, "weight_decay": wd} for lr in (1e-3, 3e-3, 1e-2) for wd in (0.0, 1e-5)]
-FTRL_ADAGRAD = [{"l1": l1, "lr_deep": lr} for lr in (0.01, 0.03, 0.1) for l1 in (1e-5, 1e-4)]
+FTRL_ADAGRAD = [{"l1": l1, "lr_deep": lr} for lr in (0.01, 0.03, 0.1) for l1 in (1e-4, 1e-3)]
 
 
 def build(name: str, dataset: Dataset) -> Model:

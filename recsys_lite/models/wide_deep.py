@@ -81,8 +81,8 @@ class WideDeep(Model):
         wide = [self.bias]
         if self.weights is not None and self.crosses is not None:
             wide += [*self.weights.parameters(), *self.crosses.parameters()]
-        result: list[torch.optim.Optimizer] = [FTRL(wide, lr=lr_wide, l1=l1)]
+        result: list[torch.optim.Optimizer] = [FTRL(wide, lr=lr_wide, beta=beta, l1=l1)]
         if self.embedding is not None and self.mlp is not None:
             deep = [*self.embedding.parameters(), *self.mlp.parameters()]
-            result.append(torch.optim.Adagrad(deep, lr=lr_deep, initial_accumulator_value=0.1))
+            result.append(torch.optim.Adagrad(deep, lr=lr_deep))
         return result
