@@ -18,8 +18,9 @@ FONT = 'font-family="system-ui, sans-serif"'
 LADDER: list[tuple[str, list[tuple[str, str]]]] = [
     ("Foundations", [("overview", "Overview"), ("building_blocks", "Building blocks"), ("when_not", "When not deep")]),
     ("Interactions",
-     [("factorization_machines", "FM"), ("wide_and_deep", "Wide & Deep"), ("deepfm", "DeepFM"), ("ncf", "NCF"), ("dcn", "DCN"),
-      ("autoint", "AutoInt"), ("dlrm", "DLRM"), ("dcn_v2", "DCN V2"), ("dhen", "DHEN"), ("gdcn", "GDCN")]),
+     [("factorization_machines", "FM"), ("wide_and_deep", "Wide & Deep"), ("deepfm", "DeepFM"), ("ncf", "NCF"),
+      ("dcn", "DCN"), ("autoint", "AutoInt"), ("dlrm", "DLRM"), ("dcn_v2", "DCN V2"), ("dhen", "DHEN"),
+      ("gdcn", "GDCN")]),
     ("Graph and towers", [("lightgcn", "LightGCN"), ("two_towers", "Two towers"), ("split_network", "Split network")]),
     ("Position", [("pal", "PAL"), ("watch_next", "Watch Next")]),
     ("In all", [("comparison", "Comparison")]),
@@ -191,5 +192,6 @@ def _pill(title: str, x: float, y: float, wide: float, lit: bool, written: bool)
     ink = 'fill="#ffffff" font-weight="600"' if lit else "" if written else 'opacity="0.72"'
     return (
         f'<rect x="{x:g}" y="{y:g}" width="{wide:g}" height="26" rx="13" {paint}{dash}/>'
-        f'<text x="{x + wide / 2:g}" y="{y + 17.5:g}" text-anchor="middle" font-size="13" {ink}>{html.escape(title)}</text>'
+        f'<text x="{x + wide / 2:g}" y="{y + 17.5:g}" text-anchor="middle" font-size="13" {ink}>'
+        f"{html.escape(title)}</text>"
     )

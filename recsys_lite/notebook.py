@@ -103,11 +103,14 @@ def figure_html(stored: Mapping[str, Any], alt: str, caption: str = "") -> str:
     """The ``<figure>`` that ``figures.js`` draws in the book; elsewhere it says how to see the figure."""
     data = json.dumps(stored, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
     name = "figure-" + hashlib.sha256(f"{data}{alt}{caption}".encode()).hexdigest()[:12]
-    role = "group" if stored["layout"].get("sliders") else "img"  # an image has no controls inside
+    label, role = (
+        html.escape(check_alt(alt)),
+        "group" if stored["layout"].get("sliders") else "img",
+    )  # an image has no controls inside
     height = int(stored["layout"].get("height", 400))
     return (
         f'<figure class="rl-figure" id="{name}">'
-        f'<div class="rl-plotly" role="{role}" aria-label="{html.escape(check_alt(alt))}" style="min-height:{height}px">'
+        f'<div class="rl-plotly" role="{role}" aria-label="{label}" style="min-height:{height}px">'
         "Run this cell to see the figure.</div>"
         f'<script type="application/json">{data}</script>{_caption(caption)}</figure>'
     )
@@ -118,19 +121,15 @@ def _caption(caption: str) -> str:
 
 
 def _show_stored(stored: dict[str, Any], alt: str, caption: str) -> None:
-    _display(
-        {
-            "text/html": figure_html(stored, alt, caption),
-            "application/vnd.plotly.v1+json": {**stored, "config": {"responsive": True, "displaylogo": False}},
-            "text/plain": f"[figure] {check_alt(alt)}",
-        }
-    )
+    native = {**stored, "config": {"responsive": True, "displaylogo": False}}
+    page = {"text/html": figure_html(stored, alt, caption), "text/plain": f"[figure] {check_alt(alt)}"}
+    _display({**page, "application/vnd.plotly.v1+json": native})
 
 
 def _show_live(figure: Any, caption: str) -> None:
     figure.show()
     if caption:
-        _display({"text/html": f"<p><small>{html.escape(caption)}</small></p>", "text/plain": caption})
+        _display({"text/html": f"<small>{html.escape(caption)}</small>", "text/plain": caption})
 
 
 def show(figure: Any, alt: str, caption: str = "") -> None:
@@ -178,18 +177,19 @@ def table_html(table: pd.DataFrame, caption: str = "", digits: int = 4) -> str:
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index(names=table.index.name or "")
     text = [not pd.api.types.is_numeric_dtype(column) for _, column in table.items()]
-    mark = [' class="text"' if is_text else "" for is_text in text]
 
-    def cell(value: Any) -> str:
+    def mark(is_text: bool, value: str) -> str:
+        return "" if not is_text else ' class="text long"' if len(value) > 40 else ' class="text"'
+
+    def cell(is_text: bool, value: Any) -> str:
         if isinstance(value, float | np.floating):
-            return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
-        return html.escape(str(value))
+            value = "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+        elif not is_text:
+            value = str(value).replace("-", "−")
+        return f"<td{mark(is_text, str(value))}>{html.escape(str(value))}</td>"
 
-    head = "".join(f"<th{m}>{html.escape(str(c))}</th>" for m, c in zip(mark, table.columns, strict=True))
-    rows = "".join(
-        "<tr>" + "".join(f"<td{m}>{cell(v)}</td>" for m, v in zip(mark, row, strict=True)) + "</tr>"
-        for row in table.itertuples(index=False, name=None)
-    )
+    head = "".join(f"<th{mark(t, '')}>{html.escape(str(c))}</th>" for t, c in zip(text, table.columns, strict=True))
+    rows = "".join("<tr>" + "".join(map(cell, text, row)) + "</tr>" for row in table.itertuples(index=False, name=None))
     words = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
     return f'<div class="rl-table" tabindex="0"><table>{words}{body}</table></div>'

@@ -51,8 +51,8 @@ def run(path: Path) -> tuple[Any, float]:
 def tidy(notebook: Any, slug: str) -> Any:
     """Drop what changes from run to run, number what has a random name.
 
-    Times and other tools' metadata go; cells are counted from 1; progress bars go; neighbouring pieces of one stream are
-    joined; cells without a readable id get one from their place; widgets get theirs from chapter and order.
+    Times and other tools' metadata go; cells are counted from 1; progress bars go; neighbouring pieces of one stream
+    are joined; cells without a readable id get one from their place; widgets get theirs from chapter and order.
     """
     state = notebook.metadata.get("widgets", {}).get(WIDGETS)
     notebook["metadata"] = nbformat.from_dict(json.loads(json.dumps(KERNEL)))

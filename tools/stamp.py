@@ -29,7 +29,9 @@ if importlib.util.find_spec("recsys_lite") is None:
     if not REPOSITORY:
         raise ModuleNotFoundError("recsys_lite is missing. In a clone of its repository: pip install -e '.[plots]'")
     source = "recsys-lite[plots] @ git+" + REPOSITORY + ("@" + REVISION if REVISION else "")
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], check=True)
+    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
     importlib.invalidate_caches()
 
 import recsys_lite
@@ -116,6 +118,8 @@ def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
         if len(cells) != 1:
             raise ValueError(f"{slug}: got {len(cells)} cells with the tag {tag!r}, expected 1")
         cells[0].source = text
+        if tag == "setup":  # the book folds it, nobody reads it twice
+            cells[0].metadata["tags"] = sorted({*cells[0].metadata["tags"], "hide-input"})
     return notebook
 
 
@@ -128,9 +132,9 @@ def stamp(root: Path = ROOT, check: bool = False) -> list[str]:
         if not path.exists():
             continue
         notebook = nbformat.read(path, as_version=4)
-        before = [cell.source for cell in notebook.cells]
+        before = nbformat.writes(notebook)
         after = stamped(notebook, header(chapter, address, times, titles), setup(address), chapter["slug"])
-        if [cell.source for cell in after.cells] != before:
+        if nbformat.writes(after) != before:
             wrong.append(path.name)
             if not check:
                 write_notebook(path, after)

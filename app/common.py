@@ -1,0 +1,139 @@
+"""What all pages share: stored things, loaded once; names in words; tables, downloads and links."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from recsys_lite import data, store
+from recsys_lite.fields import Dataset
+from recsys_lite.models import MODELS, Model
+from recsys_lite.train import predict
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: (data set, task) -> in words
+TASKS = {
+    ("movielens-100k", "click"): "MovieLens: click on a film?",
+    ("movielens-100k", "like"): "MovieLens: like the film?",
+    ("criteo-sample", "click"): "Criteo: click on the ad?",
+}
+DONE = {"click": "clicked", "like": "liked"}
+NAMES = {"logistic_regression": "Logistic regression", "fm": "Factorization machine", "wide_deep": "Wide & Deep"}
+CHAPTERS = {"logistic_regression": "overview", "fm": "factorization_machines", "wide_deep": "wide_and_deep"}
+METRICS = {
+    "auc": "AUC (higher is better)",
+    "log_loss": "log loss (lower is better)",
+    "normalized_entropy": "normalized entropy (lower is better)",
+    "grouped_auc": "per-user AUC (higher is better)",
+}
+
+
+def name(model: str) -> str:
+    """A model in words."""
+    return NAMES.get(model, model.replace("_", " "))
+
+
+@st.cache_resource(show_spinner="Reading the data …")
+def load_dataset(dataset: str, task: str) -> Dataset:
+    """A data set, read once for all sessions."""
+    torch.set_num_threads(1)  # rows are scored one at a time here
+    return data.load(dataset, task=task)
+
+
+@st.cache_resource(show_spinner="Reading stored weights …")
+def load_model(dataset: str, task: str, model: str) -> Model:
+    """A trained model, read once for all sessions."""
+    return store.load_model(store.weights_path(dataset, task, model), load_dataset(dataset, task).fields)
+
+
+@st.cache_data(show_spinner="Scoring the test part …")
+def test_predictions(dataset: str, task: str, model: str) -> np.ndarray:
+    """Probabilities of all test rows."""
+    return predict(load_model(dataset, task, model), load_dataset(dataset, task).test).numpy()
+
+
+@st.cache_data(show_spinner=False)
+def results(dataset: str, task: str) -> list[dict[str, Any]]:
+    """The committed runs; none if there is no results file yet."""
+    try:
+        return store.load_results(dataset, task)
+    except ValueError:
+        return []
+
+
+def trained(dataset: str, task: str) -> list[str]:
+    """The models whose weights are stored, in the order of the book."""
+    paths = {m: store.weights_path(dataset, task, m) for m in MODELS}
+    return [m for m, path in paths.items() if path.with_name(path.name + ".safetensors").is_file()]
+
+
+@st.cache_data(show_spinner=False)
+def site() -> str:
+    """The book's address: the environment's, or the one in ``book/site.json``, or nothing."""
+    file = ROOT / "book" / "site.json"
+    stored = json.loads(file.read_text(encoding="utf-8")).get("site", "") if file.is_file() else ""
+    return (os.environ.get("RECSYS_LITE_BOOK") or stored).rstrip("/")
+
+
+def chapter(model: str) -> str:
+    """Where a model is derived, as markdown: a link if the book has an address, its file otherwise."""
+    slug = CHAPTERS.get(model)
+    if slug is None:
+        return ""
+    return f"[Chapter]({site()}/{slug}.html)" if site() else f"Chapter: `book/{slug}.ipynb`"
+
+
+def chart(figure: go.Figure, alt: str, key: str) -> None:
+    """A figure over the full width, with a text for those who do not see it."""
+    config = {
+        "displaylogo": False,
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    }
+    st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config)
+
+
+def table_and_downloads(
+    table: pd.DataFrame, figures: Sequence[go.Figure], file: str, sentence: str, label: str
+) -> None:
+    """The table behind a chart, folded, with CSV and a self-contained page to take away."""
+    with st.expander(label):
+        st.dataframe(table, hide_index=True, width="stretch")
+        with st.container(horizontal=True):
+            csv = table.to_csv(index=False).encode()
+            st.download_button("Table as CSV", csv, f"{file}.csv", "text/csv", on_click="ignore", key=f"{file}.csv")
+            st.download_button(
+                "Charts as HTML", lambda: as_page(table, figures, sentence), f"{file}.html", "text/html",
+                on_click="ignore", key=f"{file}.html", help="One file with everything in it; opens without a network.",
+            )  # fmt: skip
+
+
+def as_page(table: pd.DataFrame, figures: Sequence[go.Figure], sentence: str) -> bytes:
+    """Charts and table as one HTML page that needs nothing else."""
+    charts = [f.to_html(full_html=False, include_plotlyjs=not i) for i, f in enumerate(figures)]
+    text = sentence.replace("&", "&amp;").replace("<", "&lt;").replace("**", "").replace("*", "")
+    head = '<!doctype html><html lang="en"><meta charset="utf-8"><title>recsys-lite</title>'
+    style = "<style>body{font-family:sans-serif;max-width:60rem;margin:2rem auto}td,th{padding:.2rem .6rem}</style>"
+    return "".join([head, style, f"<p>{text}</p>", *charts, table.to_html(index=False, border=0), "</html>"]).encode()
+
+
+def hold(key: str, value: Any) -> str:
+    """Let the widget of a key show a value of the state; returns the key."""
+    if st.session_state.get(key, ...) != value:
+        st.session_state[key] = value
+    return key
+
+
+def keep(state: Any, attribute: str, key: str) -> None:
+    """A widget's callback: put its value into the state."""
+    if (value := st.session_state[key]) is not None:
+        setattr(state, attribute, value)

@@ -1,0 +1,225 @@
+"""Compare: several trained models on one real row that the reader can change."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from recsys_lite.data import DataUnavailable
+from recsys_lite.fields import Dataset
+
+from . import tables
+from .address import MOST_MODELS, State, choose, choose_row, edited, original, shown
+from .common import (
+    DONE,
+    METRICS,
+    TASKS,
+    hold,
+    keep,
+    load_dataset,
+    load_model,
+    name,
+    test_predictions,
+    trained,
+)
+from .compare_views import caveats, show_models, show_row
+from .editors import editors, options
+
+
+def page() -> None:
+    """The whole page, from top to bottom."""
+    st.title("Compare models on one row")
+    st.markdown(
+        "Models trained on the same data look at the same row. Change any value of the row and see what each model "
+        "answers, and exactly what its answer is made of. The values are in the side panel."
+    )
+    state, problems = read_address()
+    choosers(state)
+    if len(state.models) < 2:
+        st.info("Pick at least two models to compare." if state.models else "Pick two to four models above.")
+    try:
+        dataset = load_dataset(state.data, state.task)
+    except (DataUnavailable, ValueError) as error:
+        no_data(state, error)
+        return
+    models = usable_models(state)
+    if not models:
+        if state.models:
+            st.error("No stored weights can be used for this data set. `make bench` trains the models and stores them.")
+        return
+    order = disagreement(state.data, state.task, tuple(models))
+    if st.session_state.pop("compare.unread", False):
+        problems += choose_row(state, st.session_state["compare.query"], dataset)
+    if state.row is None:
+        state.row = int(order[0])
+    if problems:
+        st.warning(
+            "The address held something this page does not know; the rest was used.\n\n- " + "\n- ".join(problems)
+        )
+    row_chooser(state, dataset, order)
+
+    first = original(dataset, state.row)
+    record = edited(dataset, first, state.edits)
+    before = shown(dataset, first)
+    with st.sidebar:
+        st.subheader("The row")
+        st.button("Reset the row", on_click=state.edits.clear, disabled=not state.edits, width="stretch")
+        editors(state, dataset, {**before, **state.edits}, before)
+    show_row(state, dataset, models, first, record)
+    show_models(state, models)
+    caveats(state, dataset)
+    write_address(state)
+
+
+# --- the address ----------------------------------------------------------------------------------------------------
+
+
+def read_address() -> tuple[State, list[str]]:
+    """The session's state, read from the address when that is new.
+
+    The browser may still send an address that this page wrote a moment ago; those are not new.
+    """
+    query = st.query_params.to_dict()
+    session = st.session_state
+    written = session.setdefault("compare.written", deque(maxlen=50))
+    if "compare.state" not in session or (query and query not in written):
+        state, problems = choose(query, list(TASKS), trained, list(METRICS))
+        session["compare.state"], session["compare.query"], session["compare.unread"] = state, query, True
+        session["compare.problems"] = problems
+        written.append(query)
+    elif session.get("compare.unread"):  # the data could not be read last time
+        problems = session["compare.problems"]
+    else:
+        problems = []
+    return session["compare.state"], list(problems)
+
+
+def write_address(state: State) -> None:
+    """Put the state into the address."""
+    query = state.to_query()
+    if st.query_params.to_dict() != query:
+        st.query_params.from_dict(query)
+    if query not in st.session_state["compare.written"]:
+        st.session_state["compare.written"].append(query)
+
+
+# --- choosing -------------------------------------------------------------------------------------------------------
+
+
+def _move(state: State, row: int, seed: int | None = None) -> None:
+    state.row = row
+    state.edits.clear()
+    if seed is not None:
+        state.seed = seed
+
+
+def _other_task(state: State) -> None:
+    state.data, state.task = st.session_state["compare.task"]
+    known = trained(state.data, state.task)
+    state.models = [m for m in state.models if m in known] or known[:MOST_MODELS]
+    state.row = None
+    state.edits.clear()
+    for key in ("compare.user", "compare.film", "compare.found"):
+        st.session_state.pop(key, None)
+
+
+def choosers(state: State) -> None:
+    """Data set, task and models."""
+    left, right = st.columns([2, 3])
+    left.selectbox(
+        "Data and question", list(TASKS), format_func=TASKS.__getitem__,
+        key=hold("compare.task", (state.data, state.task)),
+        on_change=_other_task, args=(state,),
+    )  # fmt: skip
+    known = trained(state.data, state.task)
+    right.multiselect(
+        "Models (two to four)", known, format_func=name, max_selections=MOST_MODELS, placeholder="pick models",
+        key=hold("compare.models", state.models), on_change=keep, args=(state, "models", "compare.models"),
+    )  # fmt: skip
+
+
+def no_data(state: State, error: Exception) -> None:
+    """Say what is missing and what to do; the other data set stays one click away."""
+    st.error(f"**This data set cannot be shown.** {str(error).splitlines()[0]}")
+    with st.expander("What was tried, and what to do", expanded=True):
+        st.text(str(error))
+    with st.container(horizontal=True):
+        st.button("Try again")
+        if state.data != "criteo-sample":
+            st.button("Show Criteo instead", type="primary", on_click=_to_criteo, args=(state,))
+
+
+def _to_criteo(state: State) -> None:
+    st.session_state["compare.task"] = ("criteo-sample", "click")
+    st.session_state.pop("compare.unread", None)
+    _other_task(state)
+
+
+def usable_models(state: State) -> dict[str, Any]:
+    """The chosen models; one whose weights are damaged or of other data is named and left out."""
+    models = {}
+    for m in state.models:
+        try:
+            models[m] = load_model(state.data, state.task, m)
+        except ValueError as error:
+            st.warning(f"The stored weights of {name(m)} cannot be used. {error}")
+    return models
+
+
+@st.cache_data(show_spinner=False)
+def disagreement(data: str, task: str, models: tuple[str, ...]) -> np.ndarray:
+    """Rows where the models differ most, see :func:`tables.disagreement`."""
+    label = load_dataset(data, task).test.label
+    return tables.disagreement([test_predictions(data, task, m) for m in models], label.numpy())  # type: ignore[union-attr]
+
+
+def row_chooser(state: State, dataset: Dataset, order: np.ndarray) -> None:
+    """By number, at random, by disagreement, or by user and film."""
+    last = len(dataset.test) - 1
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.number_input(
+            f"Row of the test part (0 to {last})", 0, last, step=1, key=hold("compare.row", state.row), width=220,
+            on_change=lambda: _move(state, st.session_state["compare.row"]),
+        )  # fmt: skip
+        place = np.flatnonzero(order == state.row)
+        following = int(order[(int(place[0]) + 1) % len(order)]) if len(place) else int(order[0])
+        st.button(
+            "Next disagreement", on_click=_move, args=(state, following),
+            help="Rows with a positive label, the widest gap between the models first.",
+        )  # fmt: skip
+        chance = int(np.random.default_rng(state.seed).integers(last + 1))
+        st.button(
+            "Random row", on_click=_move, args=(state, chance, state.seed + 1),
+            help=f"The seed is part of the address; it is {state.seed} now.",
+        )  # fmt: skip
+        if dataset.name == "movielens-100k":
+            with st.popover("Find a row"):
+                find_row(state, dataset)
+
+
+def find_row(state: State, dataset: Dataset) -> None:
+    """Test rows of a user, a film, or both."""
+    users, films = (options(state.data, state.task, n) for n in ("user", "item"))
+    user = st.selectbox("User", list(users), index=None, placeholder="any user", key="compare.user")
+    film = st.selectbox(
+        "Film", list(films), index=None, format_func=films.get, placeholder="any film", key="compare.film"
+    )
+    if user is None and film is None:
+        st.caption("Pick a user, a film, or both.")
+        return
+    found = tables.find_rows(dataset, user, film)
+    if not found:
+        st.caption("No such row in the test part.")
+        return
+    event = DONE[state.task]
+
+    def words(row: int) -> str:
+        record = original(dataset, row)
+        done = event if dataset.test.label[row] == 1 else f"not {event}"  # type: ignore[index]
+        return f"row {row}: user {record['user']}, {films.get(record['item'], 'a film not seen in training')}, {done}"
+
+    row = st.selectbox(f"Rows ({len(found)})", found[:200], format_func=words, key="compare.found")
+    st.button("Show this row", type="primary", on_click=_move, args=(state, row))

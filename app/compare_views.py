@@ -1,0 +1,182 @@
+"""The results of the compare page: one row through each model, stored runs, and what the numbers do not say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from recsys_lite import plots
+from recsys_lite.fields import Dataset, Rows
+from recsys_lite.plots_explorer import seed_curves
+
+from . import tables
+from .address import DETAILS, State
+from .common import DONE, METRICS, chapter, chart, hold, keep, load_dataset, name, results, table_and_downloads
+
+PARTS_HELP = (
+    "*bias*: where every row starts. *linear*: a weight per value. *pairs*: dot products of two values' vectors. "
+    "*crosses*: weights of exact combinations. *deep*: the neural network. Their sum is the logit, log(p / (1 - p))."
+)
+
+
+@st.cache_resource(show_spinner=False)
+def films_of(data: str, task: str) -> Rows:
+    """See :func:`tables.film_features`."""
+    return tables.film_features(load_dataset(data, task))
+
+
+def show_row(
+    state: State, dataset: Dataset, models: dict[str, Any], first: dict[str, Any], record: dict[str, Any]
+) -> None:
+    """The sentence, then each model's answer and what it is made of."""
+    rows = dataset.encode([first, record])
+    scores = [tables.score(m, model, rows) for m, model in models.items()]
+    count = 0
+    if dataset.name == "movielens-100k":
+        column = [f.name for f in dataset.fields if f.kind == "categorical"].index("item")
+        others = tables.candidates(dataset, films_of(state.data, state.task), rows[1], str(record["user"]))
+        for s in scores:
+            count = tables.add_rank(s, models[s.model], others, column)
+    names = {m: name(m) for m in models}
+    event = DONE[state.task]
+    happened = bool(dataset.test.label[state.row] == 1)  # type: ignore[index]
+    truth = f"In the data, {'the original row' if state.edits else 'it'} was {'' if happened else 'not '}{event}."
+    words = [f.replace("_", " ") for f in state.edits]
+    sentence = tables.sentence(tables.row_in_words(dataset, record), scores, names, state.task, words, truth)
+    st.markdown(f"**What you see.** {sentence}")
+    if unseen := tables.unseen_fields(dataset, rows):
+        st.caption(f"Not seen in training, so without learned weights: {', '.join(unseen)}.")
+
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Parts of the logit", list(DETAILS), format_func=DETAILS.__getitem__,
+            key=hold("compare.detail", state.detail),
+            on_change=keep, args=(state, "detail", "compare.detail"), help=PARTS_HELP,
+        )  # fmt: skip
+        change = bool(state.edits) and st.toggle("Only what the edits changed", key="compare.change")
+    parts = [s.parts(state.detail, change) for s in scores]
+    limits = tables.limits(parts)
+    figures = [plots.waterfall(p, limits=limits) for p in parts]
+    for figure in figures:
+        figure.update_traces(textposition="outside", textangle=0, cliponaxis=False)
+    per_line = 2 if len(scores) in (2, 4) else max(len(scores), 1)
+    columns = [c for i in range(0, len(scores), per_line) for c in st.columns(per_line)]
+    for column, s, figure in zip(columns, scores, figures, strict=False):
+        with column.container(border=True, height="stretch"):
+            model_card(state, s, figure, count, change)
+    table = tables.parts_table(scores, state.detail, names)
+    for figure, s in zip(figures, scores, strict=True):
+        figure.update_layout(title=name(s.model))
+    file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
+    table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads")
+    if count:
+        with st.expander("The first films of each model for this person"):
+            st.dataframe(tables.top_table(dataset, scores, names), hide_index=True, width="stretch")
+            st.caption(f"Out of {count} films: all of the training part that this person had not rated in it.")
+
+
+def model_card(state: State, s: tables.Score, figure: Any, count: int, change: bool) -> None:
+    """One model: probability, change, rank, waterfall, chapter."""
+    points = 100 * (s.probability() - s.probability("original"))
+    st.metric(
+        name(s.model), tables.percent(s.probability()), f"{points:+.1f} points" if state.edits else None,
+        delta_color="blue" if points > 0 else "orange",
+        help=f"Chance of a {state.task}. The change is against the original row.",
+    )  # fmt: skip
+    line = f"logit {s.logit():+.3f}"
+    if state.edits:
+        line += f" (was {s.logit('original'):+.3f})"
+    if count:
+        line += f" · rank **{s.rank}** of {count} films"
+    st.markdown(line)
+    figure.update_layout(margin={"l": 4, "r": 4, "t": 8, "b": 4})
+    if change:
+        figure.data[0].y = [*figure.data[0].y[:-1], "change"]
+        figure.update_xaxes(title="change of the log-odds")
+    shown_parts = ", ".join(f"{p} {v:+.2f}" for p, v in zip(figure.data[0].y, figure.data[0].x, strict=True))
+    chart(figure, f"Waterfall of {name(s.model)}: {shown_parts}", f"waterfall.{s.model}")
+    st.caption(chapter(s.model))
+
+
+def show_models(state: State, models: dict[str, Any]) -> None:
+    """Stored runs: metrics with intervals, cost, curves."""
+    st.subheader("How good these models are, and what they cost")
+    runs = results(state.data, state.task)
+    names = {m: name(m) for m in models}
+    cost = tables.cost_table(runs, list(models), names)
+    if cost.empty:
+        st.info("No stored runs of these models on this data yet. `make bench` trains them and stores the numbers.")
+        return
+    known = [k for k in METRICS if any(k in r["test"] for r in runs)]
+    metric = state.metric if state.metric in known else known[0]
+    st.selectbox(
+        "Metric", known, format_func=METRICS.__getitem__, key=hold("compare.metric", metric), width=320,
+        on_change=keep, args=(state, "metric", "compare.metric"),
+    )  # fmt: skip
+    measured = tables.metric_table(runs, metric, list(models))
+    curve = tables.curve_table(runs, list(models))
+    sentence = tables.metric_sentence(runs, measured, metric, names)
+    st.markdown(f"**What you see.** {sentence}")
+    left, right = st.columns(2)
+    interval = plots.intervals(measured, axis=f"test {METRICS[metric]}")
+    interval.update_layout(margin={"t": 8})
+    interval.update_yaxes(tickvals=list(measured["name"]), ticktext=[names[m] for m in measured["name"]])
+    short = METRICS[metric].split(" (")[0]
+    train = seed_curves(curve, "train_loss", names=names, axis="training loss")
+    validation = seed_curves(curve, metric, names=names, axis=f"validation {short}")
+    for figure in (train, validation):
+        figure.update_layout(margin={"t": 8})
+    with left:
+        st.markdown("**Test metric**, mean and 95 % interval over seeds")
+        chart(interval, sentence, "intervals")
+    with right:
+        st.markdown("**Cost** of one training run")
+        st.dataframe(cost, hide_index=True, width="stretch", column_config={
+            "parameters": st.column_config.NumberColumn(format="localized"),
+            "seconds": st.column_config.NumberColumn(format="%.1f"),
+            "best epoch": st.column_config.NumberColumn(format="%.0f"),
+        })  # fmt: skip
+        st.caption("Medians over seeds. The seconds are those of one machine: compare them with each other only.")
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Training loss** per epoch, a line per seed")
+        chart(train, "Training loss per epoch; the numbers are in the table below.", "train")
+    with right:
+        st.markdown(f"**Validation {short}** per epoch, a line per seed")
+        chart(validation, f"Validation {metric} per epoch; the numbers are in the table below.", "validation")
+    file = f"{state.data}-{state.task}-{metric}"
+    table_and_downloads(
+        measured.assign(name=measured["name"].map(names)), [interval], file, sentence, "Table of the metric, downloads"
+    )
+    table_and_downloads(curve, [train, validation], f"{file}-curves", sentence, "Table of the curves, downloads")
+
+
+def caveats(state: State, dataset: Dataset) -> None:
+    """What the numbers do not say, and where the data come from."""
+    with st.expander("What these numbers do not say"):
+        points = [
+            "The parts are exact: they sum to the logit. They say what a model computed, not what causes a click.",
+            "Values of a row belong together. An edited row may be one that never occurs.",
+            "The weights shown are those of one seed; another would divide the logit differently.",
+            "The intervals tell how much results vary from seed to seed, not how they would on other data.",
+        ]
+        if dataset.name == "movielens-100k" and dataset.task == "click":
+            points.append(
+                "Beside each film that was rated stand two drawn at random, so a third of the rows "
+                "are positive by design: the probabilities are not rates at which people click."
+            )
+        if dataset.name == "criteo-sample":
+            points.append(
+                "These are 10,000 rows of a far larger set, so most categories are rare. "
+                "What the columns mean was never published."
+            )
+        if dataset.name == "movielens-100k":
+            points.append(
+                "Changing the film brings its genres and year along; changing the user brings who they are "
+                "and the history of their first test row. Change those afterwards to take them apart."
+            )
+        st.markdown("\n".join(f"- {p}" for p in points))
+        for key, value in dataset.about.items():
+            if "sha256" not in key:
+                st.caption(f"{key.replace('_', ' ').capitalize()}: {value}")

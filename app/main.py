@@ -1,0 +1,20 @@
+"""The explorer's entry: ``streamlit run app/main.py``. A new page is one file and one line here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parents[1])
+if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not the repository
+    sys.path.insert(0, ROOT)
+
+import streamlit as st  # noqa: E402
+
+from app import compare  # noqa: E402
+
+PAGES = [st.Page(compare.page, title="Compare models", url_path="compare", default=True)]
+
+st.set_page_config(page_title="recsys-lite explorer", layout="wide")
+st.html("<style>.stMainBlockContainer {padding-top: 3.5rem}</style>")
+st.navigation(PAGES, position="top").run()

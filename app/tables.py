@@ -1,0 +1,275 @@
+"""What the page shows, as tables and sentences, without Streamlit: rows in, pandas and text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+from recsys_lite import explain, metrics
+from recsys_lite.fields import UNSEEN, Dataset, Rows
+from recsys_lite.models import Model
+from recsys_lite.train import predict
+
+MOST_PARTS = 9  # parts that a fine view names; the rest is summed up
+
+
+@dataclass
+class Score:
+    """One model on one row: logit parts before and after the edits, coarse and fine; probability; rank."""
+
+    model: str
+    coarse: pd.DataFrame  # lines original, now; a column per part, and logit
+    fine: pd.DataFrame
+    rank: int = 0
+    top: Sequence[int] = ()
+
+    def logit(self, line: str = "now") -> float:
+        return float(self.coarse.loc[line, "logit"])
+
+    def probability(self, line: str = "now") -> float:
+        return 1 / (1 + float(np.exp(-self.logit(line))))
+
+    def parts(self, detail: str, change: bool) -> pd.Series:
+        """The parts that a waterfall shows: of the logit, or of its change; fine ones beyond the largest summed up."""
+        table = (self.fine if detail == "fine" else self.coarse).drop(columns="logit")
+        parts = table.loc["now"] - table.loc["original"] if change else table.loc["now"]
+        if detail == "coarse":
+            return parts
+        if change:
+            parts = parts[parts.abs() > 1e-7]
+        order = parts.abs().sort_values(ascending=False, kind="stable").index
+        if len(order) <= MOST_PARTS + 1:
+            return parts[order]
+        rest = order[MOST_PARTS:]
+        return pd.concat([parts[order[:MOST_PARTS]], pd.Series({f"{len(rest)} other parts": parts[rest].sum()})])
+
+
+def score(name: str, model: Model, rows: Rows) -> Score:
+    """Both lines, original and now, through one model; the library checks that the parts sum to the logit."""
+    coarse, fine = (explain.logit_parts(model, rows, fine=f).set_axis(["original", "now"]) for f in (False, True))
+    return Score(name, coarse, fine)
+
+
+def limits(parts: Sequence[pd.Series]) -> tuple[float, float]:
+    """One scale for several waterfalls: all their running sums, and zero, with room for the numbers."""
+    ends = np.concatenate([[0.0], *[np.cumsum(p.to_numpy(float)) for p in parts]])
+    room = 0.45 * max(float(np.ptp(ends)), 0.05)
+    return float(ends.min()) - room, float(ends.max()) + room
+
+
+def parts_table(scores: Sequence[Score], detail: str, names: Mapping[str, str]) -> pd.DataFrame:
+    """Every part of every model: original, now, change."""
+    frames = []
+    for s in scores:
+        table = s.fine if detail == "fine" else s.coarse
+        part = table.T.reset_index(names="part").assign(change=lambda t: t["now"] - t["original"])
+        frames.append(part.assign(model=names[s.model]))
+    return pd.concat(frames)[["model", "part", "original", "now", "change"]].reset_index(drop=True)
+
+
+# --- which row ------------------------------------------------------------------------------------------------------
+
+
+def disagreement(predictions: Sequence[np.ndarray], label: np.ndarray) -> np.ndarray:
+    """Test rows with label 1 by the gap between the highest and the lowest model, the widest first."""
+    p = np.stack(predictions)
+    gap = np.where(label == 1, p.max(0) - p.min(0), -1)
+    return np.argsort(-gap, kind="stable")[: int((label == 1).sum())]
+
+
+def find_rows(dataset: Dataset, user: str | None, film: str | None) -> list[int]:
+    """Test rows of a user, of a film, or of both."""
+    columns = [f.name for f in dataset.fields if f.kind == "categorical"]
+    keep = torch.ones(len(dataset.test), dtype=torch.bool)
+    for name, value in (("user", user), ("item", film)):
+        if value is not None:
+            keep &= dataset.test.ids[:, columns.index(name)] == int(dataset.field(name).vocabulary.encode([value])[0])  # type: ignore[union-attr]
+    return torch.nonzero(keep)[:, 0].tolist()
+
+
+# --- the film among others ------------------------------------------------------------------------------------------
+
+
+def film_features(dataset: Dataset) -> Rows:
+    """A row per film of the training part, with what belongs to the film; the rest is filled in per person."""
+    films, items = dataset.field("item").vocabulary, dataset.extras["items"]
+    blank = dataset.decode(dataset.test, 0)
+    records = []
+    for i in range(1, len(films)):  # type: ignore[arg-type]
+        raw = films.decode(i)  # type: ignore[union-attr]
+        film = items.loc[raw]
+        records.append({**blank, "item": raw, "genres": list(film["genres"]), "release_year": film["release_year"]})
+    return dataset.encode(records)
+
+
+def candidates(dataset: Dataset, films: Rows, row: Rows, user: str) -> Rows:
+    """The fixed list for one person: the row's own film first, then every film they did not rate in training."""
+    columns = [f.name for f in dataset.fields if f.kind == "categorical"]
+    item = columns.index("item")
+    own = int(row.ids[0, item])
+    seen: set[int] = set()
+    if user.isdigit() and dataset.train.group is not None and dataset.train.label is not None:
+        mine = dataset.train.group == int(user)
+        if dataset.task == "click":
+            mine &= dataset.train.label == 1
+        seen = set(dataset.train.ids[mine, item].tolist())
+    keep = torch.tensor([i != own and i not in seen for i in films.ids[:, item].tolist()])
+    ids = films.ids[keep].clone()
+    for k, name in enumerate(columns):
+        if name not in ("item", "release_year"):
+            ids[:, k] = row.ids[0, k]
+    n = len(ids)
+    bags = {k: films.bags[k][keep] if k == "genres" else b.expand(n, -1) for k, b in row.bags.items()}
+    return Rows(
+        torch.cat([row.ids, ids]),
+        torch.zeros((n + 1, 0)),
+        {k: torch.cat([row.bags[k], b]) for k, b in bags.items()},
+    )
+
+
+def add_rank(result: Score, model: Model, rows: Rows, item_column: int, count: int = 10) -> int:
+    """Fill in the place of the first of the rows among all, and the first few films. Returns how many there are."""
+    p = predict(model, rows)
+    result.rank = 1 + int((p[1:] > p[0]).sum())
+    result.top = rows.ids[p.topk(min(count, len(p))).indices, item_column].tolist()
+    return len(p)
+
+
+def top_table(dataset: Dataset, scores: Sequence[Score], names: Mapping[str, str]) -> pd.DataFrame:
+    """The first films of each model, side by side."""
+    films = dataset.field("item").vocabulary
+    columns = {names[s.model]: [films.label(i) for i in s.top] for s in scores}  # type: ignore[union-attr]
+    return pd.DataFrame({"rank": range(1, len(scores[0].top) + 1), **columns})
+
+
+# --- stored runs ----------------------------------------------------------------------------------------------------
+
+
+def metric_table(runs: Sequence[Mapping[str, Any]], metric: str, models: Sequence[str]) -> pd.DataFrame:
+    """Mean over seeds of a test metric with its 95 % interval; without an interval where there is one seed."""
+    lines = []
+    for model in models:
+        values = [r["test"][metric] for r in runs if r["model"] == model and metric in r["test"]]
+        if values:
+            mean, low, high = metrics.interval(values) if len(values) > 1 else (values[0],) * 3
+            lines.append((model, mean, low, high, len(values)))
+    return pd.DataFrame(lines, columns=["name", "mean", "low", "high", "seeds"])
+
+
+def cost_table(runs: Sequence[Mapping[str, Any]], models: Sequence[str], names: Mapping[str, str]) -> pd.DataFrame:
+    """Parameters, and medians of seconds and best epoch, of each model's runs."""
+    lines = []
+    for model in models:
+        if mine := [r for r in runs if r["model"] == model]:
+            seconds, epoch = (float(np.median([r[key] for r in mine])) for key in ("seconds", "best_epoch"))
+            lines.append((names[model], mine[0]["parameters"], seconds, epoch))
+    return pd.DataFrame(lines, columns=["model", "parameters", "seconds", "best epoch"])
+
+
+def curve_table(runs: Sequence[Mapping[str, Any]], models: Sequence[str]) -> pd.DataFrame:
+    """All curves, a line per model, seed and epoch."""
+    return pd.DataFrame(
+        [
+            {"model": r["model"], "seed": r["seed"], **point}
+            for m in models
+            for r in runs
+            if r["model"] == m
+            for point in r["curve"]
+        ]
+    )
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
+    """Who and what a row is about."""
+    if dataset.name != "movielens-100k":
+        return "an ad impression"
+    label = lambda name: dataset.field(name).vocabulary.label(  # type: ignore[union-attr]  # noqa: E731
+        int(dataset.field(name).vocabulary.encode([record[name]])[0])  # type: ignore[union-attr]
+    )
+    film = "a film not seen in training" if label("item") == "<unseen>" else f"*{label('item')}*"
+    who = "an unknown user" if label("user") == "<unseen>" else f"user {label('user')}"
+    gender = {"F": "a woman", "M": "a man"}.get(record["gender"], "a person")
+    return f"{who} ({gender} aged {record['age']}, {record['occupation']}) and {film}"
+
+
+def sentence(
+    about: str, scores: Sequence[Score], names: Mapping[str, str], event: str, edits: Sequence[str], truth: str
+) -> str:
+    """The view in words: highest and lowest model, why the highest says so, what the edits did."""
+    order = sorted(scores, key=lambda s: -s.probability())
+    high, low = order[0], order[-1]
+    share = lambda s, line="now": percent(s.probability(line))  # noqa: E731
+    if len(order) == 1:
+        text = f"For {about}, **{names[high.model]}** gives a chance of {share(high)}."
+    else:
+        gap = 100 * (high.probability() - low.probability())
+        verdict = f"a gap of {gap:.0f} points" if gap >= 5 else "so they agree within five points"
+        text = (
+            f"For {about}, **{names[high.model]}** gives a {event} a chance of {share(high)} and "
+            f"**{names[low.model]}** {share(low)}: {verdict}."
+        )
+    fine = high.fine.loc["now"].drop(["logit", "bias"], errors="ignore")
+    part = str(fine.idxmax())
+    text += f" What lifts {names[high.model]} most is *{part}* ({fine[part]:+.2f} on the logit)."
+    if edits:
+        moved = max(scores, key=lambda s: abs(s.probability() - s.probability("original")))
+        way = f"from {share(moved, 'original')} to {share(moved)}"
+        text += f" With {_listed(edits)} changed, {names[moved.model]} moves most, {way}."
+    return text + f" {truth}"
+
+
+def metric_sentence(
+    runs: Sequence[Mapping[str, Any]], measured: pd.DataFrame, metric: str, names: Mapping[str, str]
+) -> str:
+    """The best mean, and the interval of its distance to the next (Welch, over seeds)."""
+    if measured.empty:
+        return "No run has this metric."
+    down = metric in ("log_loss", "normalized_entropy")
+    order = measured.sort_values("mean", ascending=down).reset_index(drop=True)
+    best = order.iloc[0]
+    words = {"auc": "AUC", "grouped_auc": "per-user AUC"}.get(metric, metric.replace("_", " "))
+    text = f"{names[best['name']]} has the best test {words}, {best['mean']:.4f} over {best['seeds']} seeds"
+    if len(order) < 2:
+        return text + "."
+    second = order.iloc[1]
+    text += f"; the next is {names[second['name']]} with {second['mean']:.4f}"
+    if min(best["seeds"], second["seeds"]) < 2:
+        return text + ". One seed says nothing about how sure that is."
+    values = [
+        [r["test"][metric] for r in runs if r["model"] == m and metric in r["test"]]
+        for m in (best["name"], second["name"])
+    ]
+    low, high = stats.ttest_ind(*values, equal_var=False).confidence_interval()
+    verdict = "beyond" if low > 0 or high < 0 else "within"
+    gap = f"{best['mean'] - second['mean']:+.4f} [{low:+.4f}, {high:+.4f}]"
+    return f"{text}. The difference, {gap}, is {verdict} the noise of seeds."
+
+
+def percent(p: float) -> str:
+    """A probability in words: one decimal, never a false 0 or 100."""
+    if p < 0.001 or p > 0.999:
+        return "< 0.1 %" if p < 0.5 else "> 99.9 %"
+    return f"{100 * p:.1f} %"
+
+
+def _listed(words: Sequence[str]) -> str:
+    if len(words) > 4:
+        return f"{len(words)} fields"
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def unseen_fields(dataset: Dataset, rows: Rows) -> list[str]:
+    """Fields of the last row whose value training never showed."""
+    row = rows[len(rows) - 1]
+    names = [f.name for f in dataset.fields if f.kind == "categorical"]
+    out = [n for n, i in zip(names, row.ids[0].tolist(), strict=True) if i == UNSEEN]
+    return out + [f"{n} (in part)" if (b > UNSEEN).any() else n for n, b in row.bags.items() if (b == UNSEEN).any()]

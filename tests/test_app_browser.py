@@ -1,0 +1,130 @@
+"""The explorer as a stranger meets it: a real server and a real browser, wide and narrow, light and dark."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless=true"]
+    process = subprocess.Popen(
+        [*command, f"--server.port={port}", "--server.address=127.0.0.1"], cwd=ROOT,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            assert process.poll() is None, "the explorer stopped"
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as p:
+        b = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield b
+        b.close()
+
+
+def visit(browser, url: str, width: int, height: int, scheme: str) -> tuple[Page, list[str]]:
+    """A page that has drawn everything, and what went wrong on the way: errors, and requests to other machines."""
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    wrong: list[str] = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    page.on(
+        "request",
+        lambda r: None if re.match(r"(https?|wss?)://127\.0\.0\.1|data:|blob:", r.url) else wrong.append(r.url),
+    )
+    page.goto(url)
+    drawn(page)
+    return page, wrong
+
+
+def drawn(page: Page) -> None:
+    page.get_by_text("What these numbers do not say").wait_for(timeout=120_000)
+    page.locator(".js-plotly-plot .waterfalllayer .point").first.wait_for(state="attached", timeout=60_000)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def values(page: Page) -> list[str]:
+    return page.get_by_test_id("stMetricValue").all_inner_texts()
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height", "scheme"),
+    [("desktop", 1280, 900, "light"), ("phone", 360, 740, "light"), ("dark", 1280, 900, "dark")],
+)
+def test_looks(server, browser, tmp_path, name, width, height, scheme):
+    page, wrong = visit(browser, server, width, height, scheme)
+    page.wait_for_timeout(1500)
+    folder = Path(os.environ.get("RECSYS_LITE_SHOTS", tmp_path))
+    page.screenshot(path=folder / f"explorer-{name}.png")
+    assert (folder / f"explorer-{name}.png").stat().st_size > 20_000
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("e => e.scrollWidth <= e.clientWidth")
+    ground = page.get_by_test_id("stApp").evaluate("e => getComputedStyle(e).backgroundColor")
+    dark = sum(map(int, re.findall(r"\d+", ground)[:3])) < 200
+    assert dark == (scheme == "dark")
+    charts = page.locator(".js-plotly-plot")
+    assert charts.count() >= 5
+    assert not wrong
+    page.close()
+
+
+def test_an_edit_by_keyboard_moves_the_answers_and_the_address_brings_them_back(server, browser):
+    page, wrong = visit(browser, f"{server}/?models=fm,wide_deep&row=30", 1280, 900, "light")
+    before = values(page)
+    gender = page.get_by_role("combobox", name=re.compile("Gender"))
+    now = "F" if gender.input_value() == "M" or page.get_by_text("a man aged").count() else "M"
+    gender.focus()
+    page.keyboard.type(now)
+    page.keyboard.press("Enter")
+    page.get_by_text("With gender changed").wait_for(timeout=20_000)
+    after = values(page)
+    assert len(after) == 2 and after != before
+    page.wait_for_url(re.compile(rf"set\.gender={now}"))
+    page.reload()
+    drawn(page)
+    page.get_by_text("With gender changed").wait_for(timeout=20_000)
+    assert values(page) == after
+    page.get_by_role("button", name="Reset the row").click()
+    page.get_by_text("With gender changed").wait_for(state="detached", timeout=20_000)
+    assert values(page) == before
+    assert not wrong
+    page.close()
+
+
+def test_on_a_phone_the_row_opens_in_the_side_panel(server, browser):
+    page, wrong = visit(browser, f"{server}/?data=criteo-sample&row=5", 360, 740, "dark")
+    assert len(values(page)) >= 2
+    page.get_by_test_id("stExpandSidebarButton").click()
+    expect(page.get_by_label("I3", exact=True)).to_be_visible()
+    assert not wrong
+    page.close()

@@ -1,0 +1,168 @@
+"""The linter passes a sound chapter and names each kind of breach."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import chapters as book  # noqa: E402
+import lint  # noqa: E402
+
+FIGURE = '<figure class="rl-figure"><div class="rl-plotly" aria-label="A line that falls"></div></figure>'
+
+
+def sound() -> nbformat.NotebookNode:
+    """The smallest notebook that follows the template."""
+    figure = new_output("display_data", {"text/html": FIGURE, "application/vnd.plotly.v1+json": {}})
+    cells = [
+        new_markdown_cell("# Title", metadata={"tags": ["header"]}),
+        new_code_cell("import recsys_lite  # pip install", metadata={"tags": ["setup"]}),
+        *(new_markdown_cell(f"## {s}") for s in lint.SECTIONS),
+        new_code_cell("show(figure, alt='A line that falls')", outputs=[figure]),
+        new_markdown_cell("Known {cite:p}`rendle2010fm`.\n\n" + "<details><summary>Q</summary>A</details>\n\n" * 4),
+    ]
+    for level in lint.LEVELS:
+        cells.append(new_markdown_cell(f"**Exercise {level} Something.** Do it."))
+        cells.append(new_code_cell("assert True", metadata={"tags": ["solution", "hide-cell"]}))
+    notebook = new_notebook(cells=cells)
+    for count, (_, cell) in enumerate(lint.code(notebook), start=1):
+        cell.execution_count = count
+    return notebook
+
+
+def test_sound_chapter_passes() -> None:
+    assert lint.lint(sound(), {}) == []
+
+
+def test_sections_may_be_fewer_where_the_chapter_says_so() -> None:
+    notebook = sound()
+    notebook.cells = [c for c in notebook.cells if c.source != "## Ablation"]
+    assert lint.lint(notebook, {})
+    assert not lint.lint(notebook, {"sections": [s for s in lint.SECTIONS if s != "Ablation"]})
+
+
+def find(notebook: nbformat.NotebookNode, start: str) -> nbformat.NotebookNode:
+    return next(c for c in notebook.cells if c.source.startswith(start))
+
+
+def drop(start: str):
+    def change(notebook: nbformat.NotebookNode) -> None:
+        notebook.cells.remove(find(notebook, start))
+
+    return change
+
+
+def rewrite(start: str, text: str):
+    def change(notebook: nbformat.NotebookNode) -> None:
+        find(notebook, start).source = text
+
+    return change
+
+
+def untag(start: str, *tags: str):
+    def change(notebook: nbformat.NotebookNode) -> None:
+        find(notebook, start).metadata["tags"] = list(tags)
+
+    return change
+
+
+def store(*outputs: nbformat.NotebookNode):
+    def change(notebook: nbformat.NotebookNode) -> None:
+        find(notebook, "show(").outputs = list(outputs)
+
+    return change
+
+
+def swap(notebook: nbformat.NotebookNode) -> None:
+    a, b = find(notebook, "## Why"), find(notebook, "## Theory")
+    a.source, b.source = b.source, a.source
+
+
+def chain(notebook: nbformat.NotebookNode) -> None:
+    place = notebook.cells.index(find(notebook, "show("))
+    notebook.cells.insert(place + 1, new_code_cell("x = 1"))
+
+
+def forget_to_run(notebook: nbformat.NotebookNode) -> None:
+    find(notebook, "show(").execution_count = None
+
+
+BROKEN = {
+    "no header": (untag("# Title"), "expected one cell tagged 'header'"),
+    "no set-up": (untag("import recsys_lite"), "expected one cell tagged 'setup'"),
+    "section missing": (drop("## Look inside"), "missing ['Look inside']"),
+    "section unknown": (rewrite("## Why", "## Why not"), "unknown ['Why not']"),
+    "order": (swap, "order found"),
+    "long cell": (rewrite("show(", "show(f, alt='A line that falls')\n" + "x = 1\n" * 25), "at most 25"),
+    "no words before code": (chain, "no markdown cell before"),
+    "installs": (rewrite("show(", "!pip install something"), "installs something"),
+    "markdown image without alt": (rewrite("## Why", "## Why\n![fig](fig.svg)"), "alt text 'fig'"),
+    "HTML image without alt": (rewrite("## Why", "## Why\n<img src='fig.svg'>"), "an image has no alt"),
+    "show without alt": (rewrite("show(", "show(figure)"), "show() without alt"),
+    "show with short alt": (rewrite("show(", "show(figure, 'plot')"), "alt of fewer than"),
+    "explore without alt": (rewrite("show(", "explore(f, k=[1, 2])"), "explore() without alt"),
+    "figure without label": (store(new_output("display_data", {"text/html": "<svg></svg>"})), "a figure has no label"),
+    "bare picture": (store(new_output("display_data", {"image/png": "aGk="})), "bare picture"),
+    "plotly without HTML": (
+        store(new_output("display_data", {"application/vnd.plotly.v1+json": {}})), "figure that the book cannot"),
+    "remote script": (
+        store(new_output("display_data", {"text/html": '<script src="https://cdn.example/x.js"></script>'})),
+        "loads from elsewhere"),
+    "remote image": (rewrite("## Why", "![A line that falls](https://example.org/a.png)"), "loads from elsewhere"),
+    "not run": (forget_to_run, "outputs are missing"),
+    "error": (store(new_output("error", ename="KeyError", evalue="", traceback=[])), "stores an error: KeyError"),
+    "warning": (store(new_output("stream", name="stderr", text="careful")), "stores warnings"),
+    "nothing shown": (store(), "stores no output"),
+    "level missing": (rewrite("**Exercise ★★★", "Nothing."), "no exercise of level ★★★"),
+    "solution missing": (untag("assert True"), "★ has no solution"),
+    "solution open": (untag("assert True", "solution"), "not tagged 'hide-cell'"),
+    "quiz": (rewrite("Known", "Known {cite:p}`rendle2010fm`."), "quiz items"),
+    "details open": (rewrite("Known", "<details><summary>Q</summary>A" * 4), "not closed"),
+    "citation": (rewrite("## Why", "## Why\n{cite:t}`nobody1999, rendle2010fm`"), "citation 'nobody1999'"),
+    "size": (
+        store(new_output("display_data", {"text/html": FIGURE + "x" * 2_100_000})), "makes a page of 2.1 MB"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_breach_is_named(name: str) -> None:
+    change, message = BROKEN[name]
+    notebook = copy.deepcopy(sound())
+    change(notebook)
+    breaches = lint.lint(notebook, {})
+    assert any(message in breach for breach in breaches), breaches
+
+
+def test_every_rule_has_a_broken_notebook() -> None:
+    caught = set()
+    for change, _ in BROKEN.values():
+        notebook = sound()
+        change(notebook)
+        caught |= {rule.__name__ for rule in lint.RULES if list(rule(notebook, {}))}
+    assert caught == {rule.__name__ for rule in lint.RULES}
+
+
+@pytest.mark.parametrize("chapter", book.chapters(), ids=lambda c: c["slug"])
+def test_chapters_follow_the_template(chapter: dict) -> None:
+    notebook = nbformat.read(book.notebook_path(chapter["slug"]), as_version=4)
+    assert lint.lint(notebook, chapter) == []
+
+
+def test_chapters_are_listed_once_everywhere() -> None:
+    from recsys_lite.diagrams import LADDER, WRITTEN
+
+    slugs = [c["slug"] for c in book.chapters()]
+    assert set(slugs) == {p.stem for p in (ROOT / "book").glob("*.ipynb")} == WRITTEN
+    assert [slug for slug in slugs if f"book/{slug}" not in (ROOT / "_toc.yml").read_text()] == []
+    ladder = [slug for _, part in LADDER for slug, _ in part]
+    assert [slug for slug in ladder if slug in slugs] == slugs
+    for chapter in book.chapters():
+        assert set(chapter["requires"]) <= set(slugs[: slugs.index(chapter["slug"])]), "read before, not after"

@@ -1,0 +1,148 @@
+"""The address stands in book/site.json; the chapters agree with it, and an unset one leaves no dead link."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import chapters as book  # noqa: E402
+import execute  # noqa: E402
+import stamp  # noqa: E402
+
+UNSET = dict.fromkeys(stamp.KEYS, "")
+SET = {
+    "repository": "https://github.com/someone/recsys-lite.git",
+    "revision": "v1",
+    "app": "https://app.example/",
+    "site": "https://book.example",
+}
+CHAPTER = {
+    "slug": "x", "title": "X", "idea": "An idea & more.", "paper": "Some, Paper", "year": "2010", "level": "beginner",
+    "ram": "1 GB", "data": "a sample", "requires": ["overview"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the book's text, to stamp at will."""
+    (tmp_path / "book").mkdir()
+    for path in [*(ROOT / "book").glob("*.json"), *(ROOT / "book").glob("*.ipynb")]:
+        shutil.copyfile(path, tmp_path / "book" / path.name)
+    return tmp_path
+
+
+def test_chapters_agree_with_site_json() -> None:
+    assert stamp.stamp(check=True) == []
+
+
+def test_check_tells_a_changed_header(copy: Path) -> None:
+    slug = book.chapters()[0]["slug"]
+    path = copy / "book" / f"{slug}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    book.by_tag(notebook, "header")[0].source += " changed by hand"
+    book.write_notebook(path, notebook)
+    with pytest.raises(SystemExit, match=slug):
+        stamp.main(["--check"], copy)
+    stamp.main([], copy)
+    assert path.read_text() == (ROOT / "book" / f"{slug}.ipynb").read_text()
+
+
+def test_one_command_sets_the_address_everywhere(copy: Path) -> None:
+    stamp.main(["--repository", SET["repository"], "--revision", "v1", "--app", SET["app"]], copy)
+    assert json.loads((copy / "book" / "site.json").read_text())["repository"] == SET["repository"]
+    for path in (copy / "book").glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        assert f'"{SET["repository"]}", "v1"' in book.by_tag(notebook, "setup")[0].source
+        header = book.by_tag(notebook, "header")[0].source
+        assert f"https://colab.research.google.com/github/someone/recsys-lite/blob/v1/book/{path.name}" in header
+        assert f"https://app.example/?chapter={path.stem}" in header
+    stamp.main(["--check"], copy)
+
+
+def test_header_without_addresses_has_no_link_elsewhere() -> None:
+    text = stamp.header(CHAPTER, UNSET, {}, {"overview": "Overview"})
+    assert "https://" not in text and "href" not in text
+    assert "make app" in text and "Read before: [Overview](overview.ipynb)." in text and "idea &amp; more" in text
+
+
+def test_header_tells_run_time_and_paper() -> None:
+    text = stamp.header(CHAPTER, SET, {"x": {"seconds": 40, "cores": 2}}, {"overview": "Overview"})
+    assert "runs in about 40 s on 2 cores" in text and "Some, Paper, 2010" in text and "make app" not in text
+
+
+def test_setup_is_python_and_installs_only_from_the_address() -> None:
+    for address in (UNSET, SET):
+        text = stamp.setup(address)
+        ast.parse(text)
+        assert text.count("install") > 1 and "git+" in text and len(text.splitlines()) <= 25
+
+
+def test_setup_without_address_installs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+    import subprocess
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("nothing may be run")
+
+    monkeypatch.setattr(subprocess, "run", never)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="pip install -e"):
+        exec(stamp.setup(UNSET), {})
+
+
+@pytest.mark.parametrize("content", [{"repository": ""}, {**UNSET, "extra": ""}, {**UNSET, "app": None}])
+def test_bad_site_json_is_named(tmp_path: Path, content: dict) -> None:
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "site.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"site\.json"):
+        stamp.site(tmp_path)
+
+
+def test_missing_tag_is_named() -> None:
+    notebook = nbformat.v4.new_notebook(cells=[])
+    with pytest.raises(ValueError, match="'header', expected 1"):
+        stamp.stamped(notebook, "a", "b", "x")
+
+
+@pytest.mark.slow
+def test_executing_twice_gives_the_same_text(tmp_path: Path) -> None:
+    import nbformat.v4 as v4
+
+    cells = [
+        v4.new_code_cell("import sys\nprint('one'); print('bar 5%|', file=sys.stderr); print('two')"),
+        v4.new_code_cell("from recsys_lite.notebook import tabs\ntabs({'a': '<b>1</b>', 'b': '2'})"),
+    ]
+    texts = []
+    for _ in range(2):
+        path = tmp_path / "small.ipynb"
+        book.write_notebook(path, v4.new_notebook(cells=cells))
+        notebook, _ = execute.run(path)
+        book.write_notebook(path, execute.tidy(notebook, "small"))
+        texts.append(path.read_text())
+    assert texts[0] == texts[1]
+    stored = json.loads(texts[0])
+    assert [c["id"] for c in stored["cells"]] == ["small-000", "small-001"]
+    assert stored["cells"][0]["outputs"][0]["text"] == ["one\n", "two\n"] and len(stored["cells"][0]["outputs"]) == 1
+    view = stored["cells"][1]["outputs"][0]["data"][execute.VIEW]["model_id"]
+    assert view in stored["metadata"]["widgets"][execute.WIDGETS]["state"]
+
+
+def test_run_time_changes_only_when_it_is_news(tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    times = tmp_path / "book" / "run_times.json"
+    times.write_text("{}")
+    execute.note_time("x", 42.3, tmp_path)
+    assert json.loads(times.read_text())["x"]["seconds"] == 40
+    execute.note_time("x", 55, tmp_path)
+    assert json.loads(times.read_text())["x"]["seconds"] == 40
+    execute.note_time("x", 100, tmp_path)
+    assert json.loads(times.read_text())["x"]["seconds"] == 100
