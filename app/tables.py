@@ -59,7 +59,7 @@ def score(name: str, model: Model, rows: Rows) -> Score:
 def limits(parts: Sequence[pd.Series]) -> tuple[float, float]:
     """One scale for several waterfalls: all their running sums, and zero, with room for the numbers."""
     ends = np.concatenate([[0.0], *[np.cumsum(p.to_numpy(float)) for p in parts]])
-    room = 0.45 * max(float(np.ptp(ends)), 0.05)
+    room = 0.55 * max(float(np.ptp(ends)), 0.05)
     return float(ends.min()) - room, float(ends.max()) + room
 
 
@@ -257,8 +257,8 @@ def metric_sentence(
 def percent(p: float) -> str:
     """A probability in words: one decimal, never a false 0 or 100."""
     if p < 0.001 or p > 0.999:
-        return "< 0.1 %" if p < 0.5 else "> 99.9 %"
-    return f"{100 * p:.1f} %"
+        return "< 0.1\u00a0%" if p < 0.5 else "> 99.9\u00a0%"
+    return f"{100 * p:.1f}\u00a0%"
 
 
 def _listed(words: Sequence[str]) -> str:

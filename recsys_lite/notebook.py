@@ -201,9 +201,7 @@ def show_table(table: pd.DataFrame, caption: str = "", digits: int = 4) -> None:
     _display({"text/html": table_html(table, caption, digits), "text/plain": plain})
 
 
-def explore(
-    function: Callable[..., Any], *, alt: str, caption: str = "", **controls: Sequence[Any]
-) -> Any:  # the widget box in a live kernel, otherwise None
+def explore(function: Callable[..., Any], *, alt: str, caption: str = "", **controls: Sequence[Any]) -> Any:
     """A figure with controls: ``explore(draw, alt="…", k=[2, 4, 8])`` shows ``draw(k=…)``.
 
     In the book, a slider moves the first control through figures computed beforehand, the others stay at
@@ -212,6 +210,9 @@ def explore(
     Args:
         function: takes the controls by name, returns a plotly figure; its defaults are where the figure opens.
         controls: the values of each control.
+
+    Returns:
+        the box of widgets in a live kernel, otherwise ``None``.
 
     Raises:
         ValueError: without controls, for a control without values, and for a default that is not among them.
@@ -255,9 +256,8 @@ def slide(figures: list[dict[str, Any]], name: str, values: Sequence[Any], activ
     data = [{**trace, "visible": i == active} for i, f in enumerate(figures) for trace in f["data"]]
     layout = dict(figures[active]["layout"])
     title = name.replace("_", " ") + ": "
-    layout["sliders"] = [
-        {"active": active, "currentvalue": {"prefix": title}, "pad": {"t": 50}, "ticklen": 4, "steps": steps}
-    ]
+    look = {"currentvalue": {"prefix": title}, "pad": {"t": 50}, "ticklen": 4}
+    layout["sliders"] = [{**look, "active": active, "steps": steps}]
     layout["height"] = layout.get("height", 400) + 90
     return {"data": data, "layout": layout}
 
@@ -278,7 +278,7 @@ def _explore_live(
     widgets = _need("ipywidgets")
 
     def control(name: str, values: Sequence[Any]) -> Any:
-        settings = {"value": start[name], "description": name.replace("_", " "), "style": {"description_width": "auto"}}
+        settings = {"value": start[name], "description": name.replace("_", " ")}
         if set(values) == {False, True}:
             return widgets.Checkbox(**settings)
         if all(isinstance(v, int | float) for v in values):
@@ -293,14 +293,12 @@ def _explore_live(
 
 
 def tabs(pages: Mapping[str, str]) -> None:
-    """Pages of HTML behind tabs; they switch in the book, too, where no kernel runs.
+    """Pages, title → HTML, behind tabs; they switch in the book, too, where no kernel runs.
 
-    Args:
-        pages: title → HTML. Formulas in HTML (``e<sub>1</sub>``), not in dollars.
+    Formulas in HTML (``e<sub>1</sub>``), not in dollars.
     """
     if not pages:
         raise ValueError("tabs: got no pages, expected {title: html}")
     widgets = _need("ipywidgets")
     box = widgets.Tab([widgets.HTML(page) for page in pages.values()], titles=list(pages))
-    bundle = dict(box._repr_mimebundle_())
-    _display({**bundle, "text/plain": "[tabs] " + " | ".join(pages)})
+    _display({**box._repr_mimebundle_(), "text/plain": "[tabs] " + " | ".join(pages)})

@@ -72,6 +72,12 @@ def test_history_shares_the_rows_of_its_item():
     assert swapped.row("history", 2) == swapped.row("item", 2)
 
 
+def test_linear_weights_of_a_history_are_its_own():
+    layer = FieldEmbedding(FIELDS, dim=1, share=False)
+    assert layer.row("history", 2) != layer.row("item", 2)
+    assert layer.table.num_embeddings == 9 + 7 + 1 + 4 + 7
+
+
 def test_unseen_values_start_at_zero():
     layer = FieldEmbedding(FIELDS, dim=3)
     for name in ("user", "item", "genres"):

@@ -59,9 +59,10 @@ def test_parts_that_do_not_add_up_are_refused():
 def test_fm_is_the_explicit_double_loop_over_features():
     model, batch = build("fm"), rows(6)
     index, x = model.embedding.active(batch)
+    own, _ = model.weights.active(batch)  # linear weights of a history are not its items'
     w, v = model.weights.table.weight[:, 0], model.embedding.table.weight
     for b in range(6):
-        z = model.bias + sum(w[i] * x[b, k] for k, i in enumerate(index[b]))
+        z = model.bias + sum(w[i] * x[b, k] for k, i in enumerate(own[b]))
         for k in range(index.shape[1]):
             for j in range(k + 1, index.shape[1]):
                 z = z + (v[index[b, k]] @ v[index[b, j]]) * x[b, k] * x[b, j]

@@ -65,8 +65,9 @@ def test_page_is_whole(browser: Browser, name: str, view: str) -> None:
 
 
 OUTSIDE = """() => [...document.querySelectorAll(
-  '.rl-figure, .rl-table, .bd-article img, .bd-article table')].filter(e => {
-    const box = e.closest('.rl-table, .pst-scrollable-table-container, div.cell_output') || e;
+  '.rl-figure, .rl-table, .bd-article img, .bd-article table, .bd-article mjx-container')].filter(e => {
+    const scrolling = '.rl-table, .pst-scrollable-table-container, div.cell_output, div.math, mjx-container.rl-wide';
+    const box = e.closest(scrolling) || e;
     return box.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
 }).map(e => e.outerHTML.slice(0, 120))"""
 

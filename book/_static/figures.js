@@ -31,4 +31,12 @@
     new MutationObserver(() => places().forEach(p => p.data && Plotly.relayout(p, themed(p.layout))))
       .observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
   });
+
+  // A formula in a line does not break: where it is wider than its paragraph, it scrolls.
+  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(() => {
+    for (const formula of document.querySelectorAll('mjx-container:not([display="true"])')) {
+      const room = formula.closest("p, li, td, dd, summary, details");
+      if (room && formula.getBoundingClientRect().right > room.getBoundingClientRect().right + 1) formula.classList.add("rl-wide");
+    }
+  }));
 })();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ class FieldEmbedding(nn.Module):
     Args:
         fields: the columns, in the order of the output.
         dim: d, the length of a row. Default 16 (AutoInt and the DLRM benchmark on Criteo use 16).
+        share: whether a history looks in its item's rows (default). Linear terms do not share: that a film was seen
+            before says something else about a click than that it is the candidate.
         std: rows start as N(0, std²). Default 0.01, as in NCF and AutoInt. 0 starts at zero (linear terms).
 
     The row reserved for unseen values starts at zero: a value that training never showed says nothing.
@@ -42,13 +45,13 @@ class FieldEmbedding(nn.Module):
         torch.Size([2, 2, 4])
     """
 
-    def __init__(self, fields: Sequence[Field], dim: int = 16, std: float = 0.01):
+    def __init__(self, fields: Sequence[Field], dim: int = 16, std: float = 0.01, share: bool = True):
         super().__init__()
         if not fields:
             raise ValueError("FieldEmbedding: no fields given")
         if dim < 1:
             raise ValueError(f"FieldEmbedding: dim must be at least 1, got {dim}")
-        self.fields = tuple(fields)
+        self.fields = tuple(fields if share else (replace(f, table=f.name) for f in fields))
         self.dim = dim
         self.offsets: dict[str, int] = {}  # table name -> its first row
         sizes: dict[str, int] = {}

@@ -34,7 +34,7 @@ class FM(Model):
     def __init__(self, fields: Sequence[Field], dim: int = 16, std: float = 0.01):
         super().__init__(fields, dim=dim, std=std)
         self.bias = nn.Parameter(torch.zeros(()))
-        self.weights = FieldEmbedding(fields, dim=1, std=0)
+        self.weights = FieldEmbedding(fields, dim=1, std=0, share=False)
         self.embedding = FieldEmbedding(fields, dim=dim, std=std)
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ class LogisticRegression(Model):
     def __init__(self, fields: Sequence[Field]):
         super().__init__(fields)
         self.bias = nn.Parameter(torch.zeros(()))
-        self.weights = FieldEmbedding(fields, dim=1, std=0)
+        self.weights = FieldEmbedding(fields, dim=1, std=0, share=False)
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
         return {"bias": self.bias.expand(len(rows)), **linear_parts(self.weights, rows, fine)}

@@ -57,7 +57,7 @@ class WideDeep(Model):
         if not use_wide and not use_deep:
             raise ValueError("WideDeep: at least one of use_wide and use_deep must be on")
         self.bias = nn.Parameter(torch.zeros(()))
-        self.weights = FieldEmbedding(fields, dim=1, std=0) if use_wide else None
+        self.weights = FieldEmbedding(fields, dim=1, std=0, share=False) if use_wide else None
         self.crosses = HashedCrosses(fields, crosses, buckets) if use_wide else None
         self.embedding = FieldEmbedding(fields, dim=dim) if use_deep else None
         self.mlp = MLP(len(self.fields) * dim, hidden, outputs=1, dropout=dropout) if use_deep else None
