@@ -164,7 +164,7 @@ def usable_models(state: State) -> dict[str, Any]:
     for m in state.models:
         try:
             models[m] = load_model(state.data, state.task, m)
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # other fields, a damaged file, other sizes
             st.warning(f"The stored weights of {name(m)} cannot be used. {error}")
     return models
 

@@ -215,12 +215,13 @@ def test_without_movielens_the_page_says_what_to_do_and_criteo_works(monkeypatch
     monkeypatch.setattr(data, "load", load)
 
 
-def test_damaged_weights_are_named_and_left_out(monkeypatch):
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError])
+def test_damaged_weights_are_named_and_left_out(monkeypatch, kind):
     load = store.load_model
 
     def damaged(path, fields):
         if str(path).endswith(".fm"):
-            raise ValueError(f"{path.name} is damaged")
+            raise kind(f"{path.name} is damaged")
         return load(path, fields)
 
     st.cache_resource.clear()

@@ -60,6 +60,7 @@ def test_page_is_whole(browser: Browser, name: str, view: str) -> None:
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0, f"the page is {wide} px wider than its window"
     assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(OVERLAPPING) == []
     assert wrong == []
     page.context.close()
 
@@ -70,6 +71,14 @@ OUTSIDE = """() => [...document.querySelectorAll(
     const box = e.closest(scrolling) || e;
     return box.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
 }).map(e => e.outerHTML.slice(0, 120))"""
+
+
+OVERLAPPING = """() => [...document.querySelectorAll('.rl-plotly')].filter(p => {
+    const box = name => p.querySelector(name) && p.querySelector(name).getBoundingClientRect();
+    const legend = box('.legend .bg'), others = [box('.xtitle'), box('.gtitle'), box('.slider-group')];
+    return legend && legend.width && others.some(o => o && o.width && legend.left < o.right && o.left < legend.right
+        && legend.top + 3 < o.bottom && o.top + 3 < legend.bottom);
+}).map(p => p.getAttribute('aria-label'))"""
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -12,6 +12,12 @@
     }
     out.hoverlabel = {bgcolor: dark() ? "#20242b" : "#ffffff", font: {color: font}};
     delete out.template;
+    if (layout.legend && layout.legend.orientation === "h" && layout.legend.y < 0) {  // clear of the axis title
+      const place = (layout.sliders || []).length ? {y: 1.02, yanchor: "bottom"} : {yref: "container", y: 0, yanchor: "bottom"};
+      out.legend = {...layout.legend, ...place};
+    }
+    const ground = dark() ? "#2a2f37" : "#eef0f3";
+    if (out.updatemenus) out.updatemenus = out.updatemenus.map(m => ({...m, font: {color: font}, bgcolor: ground, bordercolor: grid}));
     if (out.sliders) out.sliders = out.sliders.map(s => ({...s, font: {color: font}, bgcolor: dark() ? "#4a515c" : "#e3e6ea"}));
     return out;
   }
