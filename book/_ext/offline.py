@@ -9,7 +9,7 @@ def _is_thebe(file):
 
 
 def finish_page(app, pagename, templatename, context, doctree):
-    """Drop sphinx-thebe (it names a CDN and declares a constant twice; the book has no live kernel); fill in the link."""
+    """Drop sphinx-thebe (it names a CDN and declares a constant twice; pages have no kernel); fill in the link."""
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context.get(kind, []) if not _is_thebe(file)]
     if DOWNLOAD in context.get("body", ""):
