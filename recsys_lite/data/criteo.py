@@ -83,7 +83,7 @@ def load(path: str | os.PathLike[str] | None = None, min_count: int = 2) -> Data
     ]
     fields = (
         *(Field(n, "numeric", transform="sign(x)·log(1+|x|), standardised", about="a count") for n in NUMERIC),
-        *(Field(n, "categorical", _vocabulary(c), about="a hashed category") for n, c in zip(CATEGORICAL, known, strict=True)),
+        *(Field(n, "categorical", _vocabulary(c), about="a hashed category") for n, c in zip(CATEGORICAL, known, strict=True)),  # noqa: E501
     )
     name = "criteo-sample" if path is None else "criteo"
     about = {
