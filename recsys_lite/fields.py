@@ -37,7 +37,8 @@ class Vocabulary:
     """
 
     def __init__(self, values: Sequence[Any] | np.ndarray, labels: Mapping[str, str] | None = None):
-        self.values = np.unique(np.asarray(values))  # sorted
+        array = np.asarray(values)
+        self.values = np.unique(array.astype(str) if array.dtype.kind in "OT" else array)  # sorted
         if len(self.values) != len(values):
             raise ValueError(f"vocabulary: {len(values) - len(self.values)} duplicate values")
         self.labels = dict(labels or {})

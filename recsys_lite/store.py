@@ -71,7 +71,7 @@ def fingerprint(fields: Sequence[Field]) -> str:
     for f in fields:
         digest.update(f"{f.name}|{f.kind}|{f.length}|{f.table}|{f.size}".encode())
         if f.vocabulary is not None:
-            digest.update(f.vocabulary.values.tobytes())
+            digest.update("\x1f".join(map(str, f.vocabulary.values.tolist())).encode())  # values, not their layout
     return digest.hexdigest()
 
 
