@@ -12,9 +12,14 @@ import torch
 from recsys_lite import data
 from recsys_lite.data import criteo as criteo_module
 from recsys_lite.data import movielens as movielens_module
+from recsys_lite.data import movielens_files
 from recsys_lite.fields import PADDING
 
 PARTS = ("train", "validation", "test")
+DATA_HASH = "91841c96b6a374e6fbfef749dcb093be215366e0fbc3724195eb06901e28458f"
+NEGATIVES_HASH = (
+    "a6ebd1f45b899b4c5f333f8dfebe0f5d848cd65e93e779c8556674ace5e3f570"  # of seed 0: the rows behind the stored results
+)
 
 
 @pytest.fixture
@@ -118,17 +123,67 @@ def test_no_vocabulary_holds_what_only_later_parts_show(movielens):
     ("file", "text", "message"),
     [
         ("u.data", "", "u.data is empty"),
-        ("u.data", "1\t1\t5\n", r"u.data: expected at least 4 columns \(user, item, rating, timestamp\), got 3"),
-        ("u.data", "1\t1\tgood\t5\n", "u.data, row 1: rating is 'good', expected a number"),
-        ("u.data", "1\t1\t9\t5\n", "ratings must lie within 1 to 5"),
+        ("u.data", "1\t1\t5\t7\n1\t1\t5\n", r"u.data, row 2: expected 4 columns \(user, item, rating, .*got 3"),
+        ("u.data", "1\t1\t5\t7\t9\n", "u.data, row 1: expected 4 columns .*got 5"),
+        ("u.data", "1\t1\tgood\t5\n", "u.data, row 1: rating is 'good', expected a whole number in 1..5"),
+        ("u.data", "1\t1\tnan\t5\n", "u.data, row 1: rating is 'nan'"),
+        ("u.data", "1\t1\t3.5\t5\n", "u.data, row 1: rating is '3.5'"),
+        ("u.data", "1\t1\t9\t5\n", "u.data, row 1: rating is '9', expected a whole number in 1..5"),
+        ("u.data", "1\t1\t3\t\n", "u.data, row 1: timestamp is ''"),
         ("u.data", "7\t1\t3\t5\n", "u.data: user '7' is not in u.user"),
         ("u.user", "1|old|M|x|0\n2|3|F|x|0\n", "u.user, row 1: age is 'old'"),
+        ("u.user", "1|3|M|x|0\nb|3|F|x|0\n", "u.user, row 2: user is 'b'"),
+        ("u.user", "1|3|M|x|0\n1|3|F|x|0\n", "u.user: user '1' occurs twice"),
+        ("u.item", "1|T (1990)|d||u|" + "|".join("2" * 19) + "\n", "u.item, row 1: unknown is '2', expected 0 or 1"),
     ],
 )
 def test_damaged_movielens_files_are_named(folder, file, text, message):
     (folder / file).write_text(text)
     with pytest.raises(ValueError, match=message):
         data.load("movielens-100k", path=folder)
+
+
+def test_all_sources_give_the_same_data_set(folder):
+    """The mirror's form of the hand-written folder: UTF-8, a header, years and genres apart."""
+    official = movielens_files.read_raw(folder)
+    head = {"inter": "user_id\titem_id\trating\ttimestamp", "user": "user_id\tage\tgender\toccupation\tzip_code"}
+    files = {
+        "inter": head["inter"] + "\n" + (folder / "u.data").read_text(),
+        "user": head["user"] + "\n" + (folder / "u.user").read_text().replace("|", "\t"),
+        "item": "item_id\tmovie_title\trelease_year\tclass\n"
+        + "".join(f"{i}\t{t}\t{y}\t{' '.join(g)}\n" for i, t, y, g in official.items.itertuples()),
+    }
+    mirror = movielens_files.parse_mirror({kind: text.encode() for kind, text in files.items()})
+    assert official.items.loc["2", "title"] == mirror.items.loc["2", "title"] == "Café"
+    for a, b in zip(official[:3], mirror[:3], strict=True):
+        pd.testing.assert_frame_equal(a, b)
+    assert official.sha256() == mirror.sha256() and official.source != mirror.source
+
+
+def test_the_folder_may_be_named_in_the_environment(folder, monkeypatch):
+    monkeypatch.setenv("RECSYS_LITE_ML100K", str(folder))
+    assert data.load("movielens-100k").about["source"] == f"folder {folder.name}"
+
+
+def test_a_user_who_rated_everything_has_no_negatives(folder):
+    (folder / "u.data").write_text("".join(f"1\t{i}\t3\t{i}\n" for i in range(1, 7)))
+    with pytest.raises(ValueError, match="user '1' has rated every film"):
+        data.load("movielens-100k", path=folder)
+
+
+def test_the_real_titles_and_hash(movielens):
+    label = movielens.extras["items"]["title"]
+    assert label["543"] == "Misérables, Les" and label["50"] == "Star Wars" and label["267"] == "unknown"
+    assert not label.str.contains("Ã").any()
+    assert movielens.about["data_sha256"] == DATA_HASH and movielens.about["negatives_sha256"] == NEGATIVES_HASH
+
+
+def test_a_real_row_comes_back_as_it_went_in(movielens, criteo):
+    for d in (movielens, criteo):
+        for i in range(0, len(d.test), 501):
+            again = d.encode(d.decode(d.test, i))
+            assert torch.equal(again.ids, d.test.ids[[i]]) and torch.allclose(again.numeric, d.test.numeric[[i]])
+            assert all(torch.equal(again.bags[n], d.test.bags[n][[i]]) for n in again.bags)
 
 
 def test_a_folder_without_the_files_is_named(tmp_path):
@@ -145,6 +200,11 @@ def test_a_folder_without_the_files_is_named(tmp_path):
         ({"name": "criteo-sample", "task": "like"}, "unknown task 'like'"),
         ({"name": "criteo"}, "give the challenge's train.txt as path="),
         ({"name": "criteo", "path": "/nowhere/train.txt"}, "/nowhere/train.txt does not exist"),
+        ({"name": "criteo", "path": "/"}, "/ is not a file"),
+        (
+            {"name": "criteo-sample", "path": "/nowhere/train.txt"},
+            "criteo-sample lies in the package and takes no path",
+        ),
     ],
 )
 def test_wrong_calls_are_named(call, message):
@@ -246,17 +306,54 @@ def test_memory_follows_the_tensors_and_not_the_text(tmp_path):
         (line() * 11 + line().rstrip() + "\textra\n", "bad.txt, row 12: expected 40 tab-separated columns, got 41"),
         (line() * 11 + line("2"), "bad.txt, row 12, column label: expected 0 or 1, got '2'"),
         (line() * 11 + line(""), "bad.txt, row 12, column label: expected 0 or 1, got ''"),
-        (line() * 11 + line("nan"), "bad.txt, row 12, column label: expected a number, got 'nan'"),
+        (line() * 11 + line("nan"), "bad.txt, row 12, column label: expected a whole number, got 'nan'"),
         (
             line() * 11 + line(counts=["1"] * 4 + ["many"] + ["1"] * 8),
-            "row 12, column I5: expected a number, got 'many'",
+            "row 12, column I5: expected a whole number, got 'many'",
         ),
+        (line(counts=["1.5"] + ["1"] * 12) * 11, "row 1, column I1: expected a whole number, got '1.5'"),
+        (line(counts=["inf"] + ["1"] * 12) * 11, "row 1, column I1: expected a whole number, got 'inf'"),
+        (line() * 11 + line(categories=["68fd1e64"] * 25 + ["68fd1e64a"]), "row 12, column C26: expected 8 hexa"),
+        (line() * 11 + line(categories=["68fd1e6é"] * 26), "row 12, column C1: expected 8 hexadecimal digits"),
     ],
 )
 def test_damaged_criteo_files_are_named(tmp_path, text, message):
     (tmp_path / "bad.txt").write_text(text)
     with pytest.raises(ValueError, match=message):
         data.load("criteo", path=tmp_path / "bad.txt")
+
+
+def test_a_cut_off_gzip_file_is_named(tmp_path):
+    packed = gzip.compress(criteo_module.SAMPLE.read_bytes())
+    for content in (packed[: len(packed) // 2], b"no gzip at all"):
+        (tmp_path / "t.txt.gz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"t\.txt\.gz is damaged or cut off after row"):
+            data.load("criteo", path=tmp_path / "t.txt.gz")
+
+
+def test_empty_lines_and_carriage_returns_do_not_matter(tmp_path):
+    plain = "".join(line(str(k % 2), [str(k)] * 13) for k in range(20))
+    (tmp_path / "a.txt").write_text(plain)
+    (tmp_path / "b.txt").write_bytes(plain.replace("\n", "\r\n\r\n").encode())
+    a, b = (data.load("criteo", path=tmp_path / f"{n}.txt") for n in "ab")
+    assert torch.equal(a.train.numeric, b.train.numeric) and torch.equal(a.train.ids, b.train.ids)
+
+
+def test_counting_in_pieces_is_counting(monkeypatch):
+    monkeypatch.setattr(criteo_module, "CHUNK", 5)
+    codes = np.random.default_rng(0).integers(0, 60, 500).astype(np.uint64)
+    counter = criteo_module._Counter()
+    for piece in np.array_split(codes, 50):
+        counter.add(piece)
+    values, counts = np.unique(codes, return_counts=True)
+    assert counter.frequent(8).tolist() == values[counts >= 8].tolist()
+
+
+def test_codes_give_the_rows_of_the_vocabulary(criteo):
+    raw = pd.read_csv(criteo_module.SAMPLE, sep="\t", header=None, dtype=str, keep_default_na=False)
+    for k, name in enumerate(criteo_module.CATEGORICAL):
+        expected = criteo.field(name).vocabulary.encode(raw[14 + k].to_numpy(str))
+        assert torch.cat([getattr(criteo, p).ids[:, k] for p in PARTS]).tolist() == expected.tolist()
 
 
 def test_a_changed_sample_is_refused(tmp_path, monkeypatch):

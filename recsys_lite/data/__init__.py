@@ -26,10 +26,13 @@ def load(name: str, *, task: str | None = None, path: str | os.PathLike[str] | N
         name: one of :data:`DATASETS`.
         task: for MovieLens ``"click"`` (default) or ``"like"``; Criteo has only ``"click"``.
         path: the user's own copy: the unzipped ``ml-100k`` folder, or Criteo's ``train.txt``.
-        options: further arguments of :func:`recsys_lite.data.movielens.load` or :func:`recsys_lite.data.criteo.load`.
+        options: for MovieLens ``seed=0`` (of the negatives) and ``history=10``, see
+            :func:`recsys_lite.data.movielens.load`; for Criteo ``min_count=2``, see
+            :func:`recsys_lite.data.criteo.load`.
 
     Raises:
-        ValueError: for an unknown name or task, or a damaged file. DataUnavailable: if no source works.
+        ValueError: for an unknown name or task, or a damaged file. TypeError: for an option that the
+            data set does not have. DataUnavailable: if no source works.
 
     Example:
         >>> data = load("criteo-sample")
@@ -42,6 +45,10 @@ def load(name: str, *, task: str | None = None, path: str | os.PathLike[str] | N
         return movielens.load(task or "click", path, **options)
     if task not in (None, "click"):
         raise ValueError(f"{name}: unknown task {task!r}; there is 'click'")
+    if name == "criteo-sample" and path is not None:
+        raise ValueError(
+            "criteo-sample lies in the package and takes no path; the data set of a path is called 'criteo'"
+        )
     if name == "criteo" and path is None:
         raise ValueError("criteo: give the challenge's train.txt as path=; the sample is called 'criteo-sample'")
     return criteo.load(path, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import subprocess
 import sys
@@ -23,13 +24,18 @@ class DataUnavailable(RuntimeError):
     """No source of a data set could be used; the message says what was tried and what to do."""
 
 
+def cache_path() -> Path:
+    """Where fetched files lie: the environment variable RECSYS_LITE_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("RECSYS_LITE_CACHE") or pooch.os_cache("recsys-lite"))
+
+
 def cache_folder() -> Path:
-    """Where fetched files lie: the environment variable RECSYS_LITE_CACHE, or the user's cache folder.
+    """The folder of :func:`cache_path`, made if it is not there.
 
     Raises:
         DataUnavailable: if it cannot be made or written, naming it.
     """
-    folder = Path(os.environ.get("RECSYS_LITE_CACHE") or pooch.os_cache("recsys-lite"))
+    folder = cache_path()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -50,19 +56,23 @@ def sha256(data: bytes) -> str:
 def download(url: str, output_file: str | os.PathLike[str], pooch: object = None) -> None:
     """A pooch downloader that goes on where an earlier try stopped.
 
-    What has arrived is kept in ``<name>.part`` beside the target and renamed when it is whole; the next try asks the
-    server for the rest only. A server that ignores the question sends everything again.
+    What has arrived is kept in ``<name in the address>.part`` in the target's folder and renamed when it is whole; the
+    next try asks the server for the rest only. A server that ignores the question sends everything again.
+
+    Raises:
+        OSError: if the address cannot be reached, or the connection ends before all has arrived.
     """
     target = Path(output_file)
-    part = Path(tempfile.gettempdir()) / f"recsys-lite-{hashlib.sha256(url.encode()).hexdigest()[:16]}.part"
+    part = target.parent / f"{url.rsplit('/', 1)[-1]}.part"
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=CONNECT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is left to send, or the file has changed: start again
-            part.unlink()
-            return download(url, output_file)
+            part.unlink(missing_ok=True)
+            if have:
+                return download(url, output_file)
         raise
     with response:
         resumed = response.status == 206
@@ -78,12 +88,7 @@ def download(url: str, output_file: str | os.PathLike[str], pooch: object = None
     arrived = part.stat().st_size
     if total is not None and arrived != total:
         raise OSError(f"{url}: got {arrived} of {total} bytes; call again to go on from there")
-    os.replace(part, target) if part.stat().st_dev == target.parent.stat().st_dev else _move(part, target)
-
-
-def _move(source: Path, target: Path) -> None:
-    target.write_bytes(source.read_bytes())
-    source.unlink()
+    os.replace(part, target)
 
 
 def retrieve(url: str, known_hash: str, folder: Path) -> Path:
@@ -103,7 +108,8 @@ def wheel(requirement: str, known_sha256: str, folder: Path) -> Path:
         OSError: if pip cannot get it. ValueError: if it has another hash.
     """
     with tempfile.TemporaryDirectory(dir=folder) as aside:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=1"]
+        command += ["--quiet", "--disable-pip-version-check", "--no-input"]
         done = subprocess.run([*command, "-d", aside, requirement], capture_output=True, text=True, timeout=300)
         if done.returncode:
             raise OSError(f"pip download {requirement} failed: {done.stderr.strip().splitlines()[-1:] or 'no message'}")
@@ -132,7 +138,7 @@ def first_that_works(name: str, sources: Sequence[tuple[str, Callable[[], Path]]
     for what, get in sources:
         try:
             return get()
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError) as error:
             failures.append(f"  - {what}: {type(error).__name__}: {error}")
     raise DataUnavailable(f"{name} could not be fetched. Tried:\n" + "\n".join(failures) + f"\n{advice}")
 

@@ -1,17 +1,8 @@
-"""MovieLens-100K: 100,000 ratings by 943 people of 1,682 films, 1997-1998.
-
-GroupLens does not allow others to pass the data on, so it is fetched at first use.
-"""
+"""MovieLens-100K: 100,000 ratings by 943 people of 1,682 films, 1997-1998, as rows for two tasks."""
 
 from __future__ import annotations
 
-import io
 import os
-import re
-import zipfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,155 +10,20 @@ import torch
 
 from ..fields import PADDING, Dataset, Field, Rows, Vocabulary
 from . import fetch
+from .movielens_files import Raw, read_raw
 
-OFFICIAL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
-OFFICIAL_HASH = "md5:0e33842e24a9c977be4e0107933c0723"  # as published beside the file
-WHEEL = "recbole==1.2.1"
-WHEEL_HASH = "9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407"
-WHEEL_FILES = {
-    "inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-    "item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
-    "user": "4f670007d9cfbeb9807e757209af1555b9bcc186bde25e767f67cb67c6dd5972",
-}
-ADVICE = (
-    "Fetch ml-100k.zip from GroupLens by another way, unzip it, and give its folder as load(..., path=...) or in the "
-    "environment variable RECSYS_LITE_ML100K."
-)
-GENRES = [
-    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
-    "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western",
-]  # fmt: skip
 AGES = [(18, "under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (999, "56+")]
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 NEGATIVES = 2
-
-
-class Raw(NamedTuple):
-    """The data as published, in one form for all sources."""
-
-    ratings: pd.DataFrame  # user, item: str; rating, timestamp: int
-    users: pd.DataFrame  # index user: age, gender, occupation
-    items: pd.DataFrame  # index item: title, release_year (str), genres (tuple)
-    source: str
-
-
-# --- sources ---------------------------------------------------------------------------------------------------------
-
-
-def read_raw(path: str | os.PathLike[str] | None = None) -> Raw:
-    """The raw data from the named folder, or from the cache, the official address or the mirror, in that order."""
-    path = path or os.environ.get("RECSYS_LITE_ML100K")
-    if path:
-        folder = Path(path)
-        if missing := [n for n in ("u.data", "u.user", "u.item") if not (folder / n).is_file()]:
-            raise fetch.DataUnavailable(f"{folder} holds no {missing[0]}; expected an unzipped ml-100k folder")
-        return parse_official(lambda name: (folder / name).read_bytes(), f"folder {folder.name}")
-    cache = fetch.cache_folder()
-    with fetch.locked(cache, "movielens-100k"):
-        file = fetch.first_that_works(
-            "MovieLens-100K",
-            [
-                ("cache", lambda: _cached(cache)),
-                ("GroupLens", lambda: fetch.retrieve(OFFICIAL, OFFICIAL_HASH, cache)),
-                (f"mirror in the package index ({WHEEL})", lambda: fetch.wheel(WHEEL, WHEEL_HASH, cache)),
-            ],
-            ADVICE,
-        )
-    with zipfile.ZipFile(file) as archive:
-        if file.suffix == ".whl":
-            return parse_mirror({kind: _member(archive, kind) for kind in WHEEL_FILES})
-        return parse_official(lambda name: archive.read(f"ml-100k/{name}"), "GroupLens")
-
-
-def _cached(cache: Path) -> Path:
-    """A file fetched before; one whose hash is wrong counts as absent."""
-    mirror = cache / "recbole-1.2.1-py3-none-any.whl"
-    if mirror.is_file() and fetch.sha256(mirror.read_bytes()) == WHEEL_HASH:
-        return mirror
-    official = cache / OFFICIAL.rsplit("/", 1)[-1]
-    if official.is_file() and fetch.pooch.file_hash(str(official), "md5") == OFFICIAL_HASH.removeprefix("md5:"):
-        return official
-    raise FileNotFoundError("nothing there yet")
-
-
-def _member(archive: zipfile.ZipFile, kind: str) -> bytes:
-    name = f"recbole/dataset_example/ml-100k/ml-100k.{kind}"
-    data = archive.read(name)
-    if (got := fetch.sha256(data)) != WHEEL_FILES[kind]:
-        raise ValueError(f"{name}: wrong hash, expected sha256 {WHEEL_FILES[kind]}, got {got}")
-    return data
-
-
-def _table(data: bytes, file: str, sep: str, columns: list[str], header: int | None = None) -> pd.DataFrame:
-    """A delimited file as text columns, with errors that name the file."""
-    if not data.strip():
-        raise ValueError(f"{file} is empty")
-    table = pd.read_csv(io.BytesIO(data), sep=sep, header=header, dtype=str, encoding="latin-1", keep_default_na=False)
-    if table.shape[1] < len(columns):
-        raise ValueError(
-            f"{file}: expected at least {len(columns)} columns ({', '.join(columns)}), got {table.shape[1]}"
-        )
-    table = table.iloc[:, : len(columns)]
-    table.columns = columns
-    return table
-
-
-def _integers(table: pd.DataFrame, column: str, file: str) -> pd.Series:
-    values = pd.to_numeric(table[column], errors="coerce")
-    if values.isna().any():
-        line = int(values.isna().to_numpy().argmax())
-        raise ValueError(f"{file}, row {line + 1}: {column} is {table[column].iloc[line]!r}, expected a number")
-    return values.astype(int)
-
-
-def _raw(ratings: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame, names: Mapping[str, str], source: str) -> Raw:
-    for column in ("rating", "timestamp"):
-        ratings[column] = _integers(ratings, column, names["ratings"])
-    if not ratings["rating"].between(1, 5).all():
-        raise ValueError(f"{names['ratings']}: ratings must lie within 1 to 5")
-    users["age"] = _integers(users, "age", names["users"])
-    users, items = users.set_index("user"), items.set_index("item")
-    for column, table in (("user", users), ("item", items)):
-        if unknown := sorted(set(ratings[column]) - set(table.index)):
-            raise ValueError(f"{names['ratings']}: {column} {unknown[0]!r} is not in {names[column + 's']}")
-    return Raw(ratings, users, items, source)
-
-
-def parse_official(read: Callable[[str], bytes], source: str) -> Raw:
-    """The published files u.data, u.user and u.item."""
-    ratings = _table(read("u.data"), "u.data", "\t", ["user", "item", "rating", "timestamp"])
-    users = _table(read("u.user"), "u.user", "|", ["user", "age", "gender", "occupation"])
-    columns = ["item", "full_title", "date", "video_date", "url", *GENRES]
-    items = _table(read("u.item"), "u.item", "|", columns)
-    year = items["full_title"].str.extract(r"\((\d{4})\)\s*$")[0].fillna("unknown")
-    title = items["full_title"].str.replace(r"\s*\([^()]*\)\s*$", "", regex=True)
-    flags = items[GENRES].to_numpy() == "1"
-    genres = [tuple(np.array(GENRES)[row]) for row in flags]
-    items = pd.DataFrame({"item": items["item"], "title": title, "release_year": year, "genres": genres})
-    return _raw(ratings, users, items, {"ratings": "u.data", "users": "u.user", "items": "u.item"}, source)
-
-
-def parse_mirror(files: Mapping[str, bytes]) -> Raw:
-    """The three files of the mirror: the same data with a header line and words for genres."""
-    ratings = _table(files["inter"], "ml-100k.inter", "\t", ["user", "item", "rating", "timestamp"], header=0)
-    users = _table(files["user"], "ml-100k.user", "\t", ["user", "age", "gender", "occupation"], header=0)
-    items = _table(files["item"], "ml-100k.item", "\t", ["item", "title", "release_year", "genres"], header=0)
-    items["title"] = items["title"].replace("unkonwn", "unknown")
-    items["release_year"] = [y if re.fullmatch(r"\d{4}", y) else "unknown" for y in items["release_year"]]
-    items["genres"] = [tuple(sorted(g.split(), key=GENRES.index)) for g in items["genres"]]
-    names = {"ratings": "ml-100k.inter", "users": "ml-100k.user", "items": "ml-100k.item"}
-    return _raw(ratings, users, items, names, f"mirror {WHEEL}")
-
-
-# --- rows ------------------------------------------------------------------------------------------------------------
 
 
 def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: int = 0, history: int = 10) -> Dataset:
     """MovieLens-100K as a :class:`~recsys_lite.fields.Dataset`.
 
     *click* (main task): each rating is a click; beside it stand two films that this person never rated at any time,
-    drawn uniformly, at the same time and with the same history. *like* (control): label 1 for a rating of 4 or 5.
-    Each person's last 10 % of ratings by time are the test part, the 10 % before them the validation part.
+    drawn uniformly and independently (both may be the same film), at the same time and with the same history.
+    *like* (control): label 1 for a rating of 4 or 5. Each person's last 10 % of ratings by time are the test part,
+    the 10 % before them the validation part.
 
     Args:
         task: ``"click"`` or ``"like"``.
@@ -191,6 +47,7 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
     clicks = events.groupby("part").size()
     about: dict[str, object] = {
         "source": raw.source,
+        "data_sha256": raw.sha256(),
         "split": "each user's ratings by time (ties by film number): last 10 % test, 10 % before them validation, "
         "each rounded down but at least one",
         "label": "click: 1 = rated, 0 = a film never rated by this user" if task == "click" else "like: rating >= 4",
@@ -198,7 +55,9 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
         "history": f"the last {history} films rated strictly before the row's time",
     }
     if negatives is not None:
-        about["negatives"] = f"{NEGATIVES} per click, uniform over the films this user never rated, seed {seed}"
+        about["negatives"] = (
+            f"{NEGATIVES} per click, uniform over the films this user never rated, with replacement, seed {seed}"
+        )
         about["negatives_sha256"] = fetch.sha256(negatives.astype("<i4").tobytes())
     train_items = events.loc[events["part"] == 0, "item"].value_counts()
     items = raw.items.assign(popularity=train_items.reindex(raw.items.index).fillna(0).astype(int))
