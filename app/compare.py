@@ -172,8 +172,8 @@ def usable_models(state: State) -> dict[str, Any]:
 @st.cache_data(show_spinner=False)
 def disagreement(data: str, task: str, models: tuple[str, ...]) -> np.ndarray:
     """Rows where the models differ most, see :func:`tables.disagreement`."""
-    label = load_dataset(data, task).test.label
-    return tables.disagreement([test_predictions(data, task, m) for m in models], label.numpy())  # type: ignore[union-attr]
+    rows = load_dataset(data, task).test
+    return tables.disagreement([test_predictions(data, task, m) for m in models], rows)
 
 
 def row_chooser(state: State, dataset: Dataset, order: np.ndarray) -> None:

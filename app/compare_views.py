@@ -46,7 +46,7 @@ def show_row(
     sentence = tables.sentence(tables.row_in_words(dataset, record), scores, names, state.task, words, truth)
     st.markdown(f"**What you see.** {sentence}")
     if unseen := tables.unseen_fields(dataset, rows):
-        st.caption(f"Not seen in training, so without learned weights: {', '.join(unseen)}.")
+        st.caption(f"Not seen (or too rare) in training, so on the row that such values share: {', '.join(unseen)}.")
 
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(

@@ -76,11 +76,20 @@ def parts_table(scores: Sequence[Score], detail: str, names: Mapping[str, str]) 
 # --- which row ------------------------------------------------------------------------------------------------------
 
 
-def disagreement(predictions: Sequence[np.ndarray], label: np.ndarray) -> np.ndarray:
-    """Test rows with label 1 by the gap between the highest and the lowest model, the widest first."""
+def disagreement(predictions: Sequence[np.ndarray], rows: Rows) -> np.ndarray:
+    """Test rows with label 1 by the gap between the highest and the lowest model, the widest first.
+
+    For people and films only rows whose every value training knew: a gap there is the models' own.
+    """
     p = np.stack(predictions)
-    gap = np.where(label == 1, p.max(0) - p.min(0), -1)
-    return np.argsort(-gap, kind="stable")[: int((label == 1).sum())]
+    wanted = rows.label == 1
+    if rows.bags:
+        known = (rows.ids != UNSEEN).all(1)
+        for bag in rows.bags.values():
+            known &= (bag != UNSEEN).all(1)
+        wanted = wanted & known
+    gap = np.where(wanted, p.max(0) - p.min(0), -1)
+    return np.argsort(-gap, kind="stable")[: int(wanted.sum())]
 
 
 def find_rows(dataset: Dataset, user: str | None, film: str | None) -> list[int]:

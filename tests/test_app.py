@@ -64,6 +64,7 @@ def test_opens_on_a_row_where_the_models_disagree():
     assert "What you see." in text(app) and "points" in text(app) and "rank **" in text(app)
     assert query(app)["data"] == "movielens-100k" and query(app)["row"].isdigit()
     assert not app.error and not app.warning
+    assert "Not seen" not in "".join(c.value for c in app.caption)
 
 
 @pytest.mark.parametrize("name", ["movielens", "criteo"])
