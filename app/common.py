@@ -29,7 +29,7 @@ TASKS = {
 }
 DONE = {"click": "clicked", "like": "liked"}
 NAMES = {"logistic_regression": "Logistic regression", "fm": "Factorization machine", "wide_deep": "Wide & Deep"}
-CHAPTERS = {"logistic_regression": "overview", "fm": "factorization_machines"}
+CHAPTERS = {"logistic_regression": "overview", "fm": "factorization_machines", "wide_deep": "wide_and_deep"}
 METRICS = {
     "auc": "AUC (higher is better)",
     "log_loss": "log loss (lower is better)",

@@ -25,7 +25,7 @@ LADDER: list[tuple[str, list[tuple[str, str]]]] = [
     ("Position", [("pal", "PAL"), ("watch_next", "Watch Next")]),
     ("In all", [("comparison", "Comparison")]),
 ]  # fmt: skip
-WRITTEN = {"overview", "factorization_machines"}
+WRITTEN = {"overview", "factorization_machines", "wide_and_deep"}
 
 
 @dataclass(frozen=True)
