@@ -90,7 +90,7 @@ def chapter(model: str) -> str:
     slug = CHAPTERS.get(model)
     if slug is None:
         return ""
-    return f"[Chapter]({site()}/{slug}.html)" if site() else f"Chapter: `book/{slug}.ipynb`"
+    return f"[Chapter]({site()}/book/{slug}.html)" if site() else f"Chapter: `book/{slug}.ipynb`"
 
 
 def chart(figure: go.Figure, alt: str, key: str) -> None:

@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="forget the stored runs")
     parser.add_argument("--models", nargs="+", choices=sorted(MODELS), default=list(MODELS), help="only these")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the models are too small to share out
     record: dict[str, Any] = {"about": {}, "tuning": {}, "runs": []}
     if FILE.exists() and not arguments.fresh:
         record = read_json(FILE)

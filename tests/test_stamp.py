@@ -27,7 +27,7 @@ SET = {
 }
 CHAPTER = {
     "slug": "x", "title": "X", "idea": "An idea & more.", "paper": "Some, Paper", "year": "2010", "level": "beginner",
-    "ram": "1 GB", "data": "a sample", "requires": ["overview"],
+    "ram": "1 GB", "data": "a sample", "requires": ["overview"], "explore": "data=x",
 }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_one_command_sets_the_address_everywhere(copy: Path) -> None:
         assert f'"{SET["repository"]}", "v1"' in book.by_tag(notebook, "setup")[0].source
         header = book.by_tag(notebook, "header")[0].source
         assert f"https://colab.research.google.com/github/someone/recsys-lite/blob/v1/book/{path.name}" in header
-        assert f"https://app.example/?chapter={path.stem}" in header
+        assert "https://app.example/?data=" in header
     stamp.main(["--check"], copy)
 
 

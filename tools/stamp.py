@@ -73,7 +73,7 @@ def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
     if repository.startswith("https://"):
         links.append(("Source", f"{repository.removesuffix('.git')}/blob/{revision}/book/{slug}.ipynb"))
     if address["app"]:
-        links.append(("Explorer", f"{address['app'].rstrip('/')}/?chapter={slug}"))
+        links.append(("Explorer", f"{address['app'].rstrip('/')}/?{chapter['explore']}"))
     row = [f'<a href="{html.escape(url)}">{name}</a>' for name, url in links]
     facts = [chapter["level"], run_time(slug, times), f"{chapter['ram']} memory"]
     if chapter["data"]:
@@ -86,7 +86,7 @@ def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
 
 def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any], titles: dict[str, str]) -> str:
     """The text of a chapter's first cell."""
-    explorer = f"http://localhost:8501/?chapter={chapter['slug']}"
+    explorer = f"http://localhost:8501/?{chapter['explore']}"
     lines = [
         f"# {chapter['title']}",
         f'<p class="rl-idea">{html.escape(chapter["idea"])}</p>',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,12 +42,12 @@ def fetch_data() -> None:
 
 def book_is_fresh() -> bool:
     """Whether the built book is newer than all it is made from."""
-    page = BOOK / "index.html"
-    if not page.exists():
+    built = BOOK / ".built"  # written by tools/build.py when it succeeds
+    if not built.exists():
         return False
     sources = [ROOT / "_config.yml", ROOT / "_toc.yml", ROOT / "requirements.txt"]
     sources += [p for p in (ROOT / "book").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    return max(p.stat().st_mtime for p in sources) <= page.stat().st_mtime
+    return max(p.stat().st_mtime for p in sources) <= built.stat().st_mtime
 
 
 def serve_book(port: int) -> http.server.ThreadingHTTPServer:
@@ -75,15 +76,16 @@ def wait_for(url: str, seconds: float, process: subprocess.Popen[bytes]) -> None
 
 def main() -> None:
     os.chdir(ROOT)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like Ctrl-C: nothing is left running
     fetch_data()
     if not book_is_fresh():
         subprocess.run([sys.executable, "tools/build.py"], check=True)
     book, app = free_port(8000), free_port(8501)
     server = serve_book(book)
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless=true"]
-    explorer = subprocess.Popen(
-        [*command, f"--server.port={app}", "--server.address=127.0.0.1"], stdout=subprocess.DEVNULL
-    )
+    command += [f"--server.port={app}", "--server.address=127.0.0.1"]
+    links = {**os.environ, "RECSYS_LITE_BOOK": f"http://127.0.0.1:{book}"}  # the explorer links to the chapters
+    explorer = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=links)
     try:
         wait_for(f"http://127.0.0.1:{app}/_stcore/health", 60, explorer)
         print(

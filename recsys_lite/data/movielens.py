@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -41,8 +42,12 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
     raw = read_raw(path)
     events = _ordered(raw)
     past = _past(events, history)
-    fields = _fields(raw, events[events["part"] == 0], history)
+    train = events["part"] == 0
     negatives = _negatives(events, raw, seed) if task == "click" else None
+    films = set(events.loc[train, "item"])
+    if negatives is not None:  # a film that training shows as a negative has been seen
+        films |= set(raw.items.index[np.unique(negatives[train])])
+    fields = _fields(raw, events.loc[train, "user"].unique(), sorted(films, key=int), history)
     parts = [_rows(raw, fields, events, past, negatives, events["part"].to_numpy() == p) for p in range(3)]
     clicks = events.groupby("part").size()
     about: dict[str, object] = {
@@ -87,10 +92,10 @@ def _past(events: pd.DataFrame, length: int) -> np.ndarray:
     return np.where(positions >= first[:, None], positions, -1)
 
 
-def _fields(raw: Raw, train: pd.DataFrame, history: int) -> tuple[Field, ...]:
-    """The ten fields; vocabularies hold what the training part shows."""
+def _fields(raw: Raw, users_seen: Sequence[str], films_seen: Sequence[str], history: int) -> tuple[Field, ...]:
+    """The ten fields; vocabularies hold what the training rows show, as clicks or as negatives."""
     titles = {i: f"{t} ({y})" if y != "unknown" else t for i, t, y in raw.items[["title", "release_year"]].itertuples()}
-    users, items = raw.users.loc[train["user"].unique()], raw.items.loc[train["item"].unique()]
+    users, items = raw.users.loc[users_seen], raw.items.loc[films_seen]
     films = Vocabulary(items.index.to_numpy(str), titles)
     longest = int(raw.items["genres"].map(len).max())
     return (
