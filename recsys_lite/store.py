@@ -99,7 +99,10 @@ def load_model(path: str | Path, fields: Sequence[Field]) -> Model:
     if record["fields"] != fingerprint(fields):
         raise ValueError(f"{path}: these weights were trained on other fields than {[f.name for f in fields]}")
     model = MODELS[record["model"]](fields, **record["config"])
-    model.load_state_dict(read_tensors(path.with_name(path.name + ".safetensors")))
+    try:
+        model.load_state_dict(read_tensors(path.with_name(path.name + ".safetensors")))
+    except RuntimeError as error:  # a name or a size that does not fit
+        raise ValueError(f"{path}: the weights do not fit {record['model']}: {error}") from error
     return model.eval()
 
 

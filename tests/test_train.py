@@ -145,6 +145,15 @@ def test_weights_come_back_and_only_fit_their_fields(tmp_path):
         store.load_model(tmp_path / "w", FIELDS[:3])
 
 
+def test_weights_of_another_size_are_named(tmp_path):
+    store.save_model(fresh(), tmp_path / "w")
+    record = json.loads((tmp_path / "w.json").read_text())
+    record["config"]["dim"] += 1
+    (tmp_path / "w.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"(?s)w: the weights do not fit .*size mismatch"):
+        store.load_model(tmp_path / "w", FIELDS)
+
+
 def test_damaged_files_are_named(tmp_path):
     store.save_model(fresh(), tmp_path / "w")
     (tmp_path / "w.safetensors").write_bytes(b"half a fi")
