@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import shutil
 import sys
@@ -57,6 +58,7 @@ def test_check_tells_a_changed_header(copy: Path) -> None:
 
 
 def test_one_command_sets_the_address_everywhere(copy: Path) -> None:
+    explore = {c["slug"]: c["explore"] for c in book.chapters(copy)}
     stamp.main(["--repository", SET["repository"], "--revision", "v1", "--app", SET["app"]], copy)
     assert json.loads((copy / "book" / "site.json").read_text())["repository"] == SET["repository"]
     for path in (copy / "book").glob("*.ipynb"):
@@ -64,7 +66,7 @@ def test_one_command_sets_the_address_everywhere(copy: Path) -> None:
         assert f'"{SET["repository"]}", "v1"' in book.by_tag(notebook, "setup")[0].source
         header = book.by_tag(notebook, "header")[0].source
         assert f"https://colab.research.google.com/github/someone/recsys-lite/blob/v1/book/{path.name}" in header
-        assert "https://app.example/?data=" in header
+        assert html.escape(f"https://app.example/?{explore[path.stem]}") in header
     stamp.main(["--check"], copy)
 
 
