@@ -5,16 +5,22 @@
 
 Every model gets the same effort: six settings, tried with one seed and judged on the validation part, then five
 seeds with the best one. The test part is looked at once per seed, at the end. Weights of seed 0 are stored.
+Runs are shared out to one process per core, each of one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
+import multiprocessing
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from recsys_lite import data
@@ -22,12 +28,14 @@ from recsys_lite.fields import Dataset
 from recsys_lite.models import MODELS, Model, WideDeep
 from recsys_lite.store import RESULTS, read_json, save_model, weights_path, write_json
 from recsys_lite.train import Result, fit, seed_everything
+from recsys_lite.trees import GradientBoostedTrees
 
 SEEDS = range(5)
 TUNING_SEED = 100  # none of the reported ones
 TASKS = [("movielens-100k", "click"), ("movielens-100k", "like"), ("criteo-sample", "click")]
 BATCH = {"movielens-100k": 1024, "criteo-sample": 256}
 FILE = RESULTS / "leaderboard.json"
+NAMES = [*MODELS, "gbdt"]
 
 CROSSES = {
     "movielens-100k": [
@@ -37,25 +45,44 @@ CROSSES = {
     "criteo-sample": [("C1", "C2"), ("C5", "C8"), ("C6", "C9"), ("C14", "C17"), ("C20", "C23")],
 }  # fmt: skip
 
+#: where the class's default is the paper's size, a size that fits 240,000 rows and embeddings of 16
+SIZES: dict[str, dict[str, Any]] = {"autoint": {"units": 8}}
+
 ADAM = [{"lr": lr, "weight_decay": wd} for lr in (1e-3, 3e-3, 1e-2) for wd in (0.0, 1e-5)]
 FTRL_ADAGRAD = [{"l1": l1, "lr_deep": lr} for lr in (0.01, 0.03, 0.1) for l1 in (1e-4, 1e-3)]
+BOOSTING = [{"learning_rate": lr, "max_leaf_nodes": n} for lr in (0.05, 0.1, 0.3) for n in (15, 31)]
+
+Key = tuple[str, str, str]  # data set, task, model
 
 
 def build(name: str, dataset: Dataset) -> Model:
-    """A model with its default sizes."""
+    """A model with the leaderboard's sizes: its defaults but for :data:`SIZES`."""
     if name == "wide_deep":
         return WideDeep(dataset.fields, CROSSES[dataset.name])
-    return MODELS[name](dataset.fields)
+    return MODELS[name](dataset.fields, **SIZES.get(name, {}))
 
 
-def search_space(name: str) -> list[dict[str, float]]:
+def search_space(name: str) -> list[dict[str, Any]]:
     """The six settings that are tried for a model."""
-    return FTRL_ADAGRAD if name == "wide_deep" else ADAM
+    return {"wide_deep": FTRL_ADAGRAD, "gbdt": BOOSTING}.get(name, ADAM)
 
 
-def train(name: str, dataset: Dataset, setting: dict[str, float], seed: int, test: bool) -> tuple[Model, Result]:
-    """One run of a model with one setting and seed."""
+def possible(dataset: str, name: str) -> bool:
+    """Whether a data set has what a model needs: NCF reads a user and an item, which Criteo does not name."""
+    return not (name == "ncf" and dataset == "criteo-sample")
+
+
+@functools.cache
+def load(dataset: str, task: str) -> Dataset:
+    """A data set, once per process."""
+    return data.load(dataset, task=task)
+
+
+def train(name: str, dataset: Dataset, setting: dict[str, Any], seed: int, test: bool) -> tuple[Model | None, Result]:
+    """One run of a model with one setting and seed; trees give no model to store."""
     seed_everything(seed)
+    if name == "gbdt":
+        return None, GradientBoostedTrees(seed=seed, **setting).fit(dataset, evaluate_test=test)
     model = build(name, dataset)
     options: dict[str, Any] = {
         "batch_size": BATCH[dataset.name],
@@ -72,48 +99,90 @@ def train(name: str, dataset: Dataset, setting: dict[str, float], seed: int, tes
     return model, result
 
 
-def run(record: dict[str, Any], save: Callable[[], None], names: list[str]) -> None:
+def work(key: Key, setting: dict[str, Any], seed: int, test: bool) -> dict[str, Any]:
+    """One run, in a process of the pool. The weights of seed 0 are stored when the test part was looked at."""
+    dataset, task, name = key
+    torch.set_num_threads(1)  # the models are too small to share out
+    with threadpool_limits(1):
+        model, result = train(name, load(dataset, task), setting, seed, test)
+    if test and seed == 0 and model is not None:
+        save_model(model, weights_path(dataset, task, name), seed=seed, test=result.test)
+    return result.to_dict()
+
+
+def missing(record: dict[str, Any], key: Key) -> Iterator[tuple[dict[str, Any], int, bool]]:
+    """The runs (setting, seed, test) that a model lacks: first the tuning ones; once these are there, the seeds."""
+    tried = record["tuning"].setdefault(".".join(key), [])
+    left = [s for s in search_space(key[2]) if s not in [t["setting"] for t in tried]]
+    if left:
+        yield from ((setting, TUNING_SEED, False) for setting in left)
+        return
+    best = min(tried, key=lambda t: t["validation"]["log_loss"])["setting"]
+    done = {r["seed"] for r in record["runs"] if (r["dataset"], r["task"], r["model"]) == key}
+    yield from ((best, seed, True) for seed in SEEDS if seed not in done)
+
+
+def lacking(record: dict[str, Any], key: Key) -> int:
+    """How many runs a model lacks in all."""
+    jobs = list(missing(record, key))
+    return len(jobs) + (len(SEEDS) if jobs and not jobs[0][2] else 0)
+
+
+def note(record: dict[str, Any], key: Key, setting: dict[str, Any], test: bool, result: dict[str, Any]) -> None:
+    """Put a finished run into the record, which is kept in one order however the runs finish."""
+    if test:
+        record["runs"].append(result)
+        record["runs"].sort(key=lambda r: (TASKS.index((r["dataset"], r["task"])), NAMES.index(r["model"]), r["seed"]))
+        return
+    tried, space = record["tuning"][".".join(key)], search_space(key[2])
+    tried.append({"setting": setting, "validation": result["validation"], "best_epoch": result["best_epoch"]})
+    tried.sort(key=lambda t: space.index(t["setting"]))
+
+
+def run(record: dict[str, Any], save: Callable[[], None], names: list[str], processes: int) -> None:
     """Fill what is missing in the record, saving after each run."""
-    bar = tqdm(total=len(TASKS) * len(names) * (len(ADAM) + len(SEEDS)), unit="run")
-    for dataset_name, task in TASKS:
-        dataset = data.load(dataset_name, task=task)
-        record["about"][f"{dataset_name}.{task}"] = {
-            k: v for k, v in dataset.about.items() if isinstance(v, str | int | float)
-        }
-        for name in names:
-            key = f"{dataset_name}.{task}.{name}"
-            bar.set_description(key)
-            tried = record["tuning"].setdefault(key, [])
-            for setting in search_space(name)[len(tried) :]:
-                _, result = train(name, dataset, setting, TUNING_SEED, test=False)
-                tried.append({"setting": setting, "validation": result.validation, "best_epoch": result.best_epoch})
-                save()
-                bar.update()
-            best = min(tried, key=lambda t: t["validation"]["log_loss"])["setting"]
-            done = {
-                r["seed"] for r in record["runs"] if (r["dataset"], r["task"], r["model"]) == (dataset_name, task, name)
-            }
-            for seed in sorted(set(SEEDS) - done):
-                model, result = train(name, dataset, best, seed, test=True)
-                record["runs"].append(result.to_dict())
-                if seed == 0:
-                    save_model(model, weights_path(dataset_name, task, name), seed=seed, test=result.test)
-                save()
-                bar.update()
+    for dataset, task in TASKS:
+        about = load(dataset, task).about
+        record["about"][f"{dataset}.{task}"] = {k: v for k, v in about.items() if isinstance(v, str | int | float)}
+    keys = [(d, t, n) for d, t in TASKS for n in names if possible(d, n)]
+    pending: dict[Future[dict[str, Any]], tuple[Key, dict[str, Any], bool]] = {}
+    bar = tqdm(total=sum(lacking(record, key) for key in keys), unit="run")
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+
+        def submit(key: Key) -> None:
+            for setting, seed, test in missing(record, key):
+                pending[pool.submit(work, key, setting, seed, test)] = (key, setting, test)
+
+        for key in keys:
+            submit(key)
+        try:
+            while pending:
+                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    key, setting, test = pending.pop(future)
+                    note(record, key, setting, test, future.result())
+                    save()
+                    bar.set_description(".".join(key))
+                    bar.update()
+                    if not test and len(record["tuning"][".".join(key)]) == len(search_space(key[2])):
+                        submit(key)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     bar.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fresh", action="store_true", help="forget the stored runs")
-    parser.add_argument("--models", nargs="+", choices=sorted(MODELS), default=list(MODELS), help="only these")
+    parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, help="only these")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one per core")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)  # the models are too small to share out
     record: dict[str, Any] = {"about": {}, "tuning": {}, "runs": []}
     if FILE.exists() and not arguments.fresh:
         record = read_json(FILE)
     started = time.time()
-    run(record, lambda: write_json(FILE, record), arguments.models)
+    run(record, lambda: write_json(FILE, record), arguments.models, arguments.processes)
     print(f"{len(record['runs'])} runs in {FILE.name}, {time.time() - started:.0f} s this time")
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class MLP(nn.Sequential):
@@ -14,6 +15,7 @@ class MLP(nn.Sequential):
         hidden: widths of the hidden layers, e.g. ``(64, 32)``.
         outputs: width of a last linear layer without ReLU; 0 (default) ends after the last hidden layer.
         dropout: share of units dropped in training. Default 0.
+        last_bias: whether the last linear layer has a bias. Default yes.
 
     Shapes: (..., inputs) -> (..., outputs) or (..., hidden[-1]). Weights start He-uniform (PyTorch's default).
 
@@ -26,7 +28,14 @@ class MLP(nn.Sequential):
         torch.Size([5, 1])
     """
 
-    def __init__(self, inputs: int, hidden: Sequence[int] = (64, 32), outputs: int = 0, dropout: float = 0.0):
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int] = (64, 32),
+        outputs: int = 0,
+        dropout: float = 0.0,
+        last_bias: bool = True,
+    ):
         widths = [inputs, *hidden]
         if min(widths) < 1 or outputs < 0 or (not hidden and not outputs):
             raise ValueError(
@@ -38,6 +47,24 @@ class MLP(nn.Sequential):
             if dropout:
                 layers.append(nn.Dropout(dropout))
         if outputs:
-            layers.append(nn.Linear(widths[-1], outputs))
+            layers.append(nn.Linear(widths[-1], outputs, bias=last_bias))
         super().__init__(*layers)
         self.out_features = outputs or widths[-1]
+
+    def linear_piece(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        r"""What the network computes at each row, as products: a ReLU network is linear between its kinks.
+
+        .. math:: \mathrm{MLP}(x) = \sum_i J_i x_i + c, \qquad J = \partial\, \mathrm{MLP} / \partial x
+
+        Args:
+            x: (B, inputs). For a network with one output and without active dropout.
+
+        Returns:
+            the products :math:`J_i x_i` (B, inputs) and the rest c (B,); together they sum to the output exactly.
+        """
+        with torch.enable_grad():
+            point = x.detach().requires_grad_()
+            out = self(point).squeeze(-1)  # (B,)
+            (slope,) = torch.autograd.grad(out.sum(), point)
+        products = slope * x.detach()  # (B, inputs)
+        return products, out.detach() - products.sum(1)

@@ -38,8 +38,11 @@ class FM(Model):
         self.embedding = FieldEmbedding(fields, dim=dim, std=std)
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
+        return self.linear_and_pairs(rows, self.embedding.expand(rows), fine)
+
+    def linear_and_pairs(self, rows: Rows, expanded: Tensor, fine: bool) -> dict[str, Tensor]:
+        """The parts of the formula above; ``expanded`` (B, N, d) are the :math:`x_i v_i` of the active features."""
         parts = {"bias": self.bias.expand(len(rows)), **linear_parts(self.weights, rows, fine)}
-        expanded = self.embedding.expand(rows)  # (B, N, d)
         if not fine:
             return {**parts, "pairs": fm_interaction(expanded)}
         e = self.embedding.pool(expanded)  # (B, F, d)
