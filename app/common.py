@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 import torch
 
-from recsys_lite import data, store
+from recsys_lite import data, diagrams, store
 from recsys_lite.fields import Dataset
 from recsys_lite.models import MODELS, Model
 from recsys_lite.train import predict
@@ -28,8 +28,10 @@ TASKS = {
     ("criteo-sample", "click"): "Criteo: click on the ad?",
 }
 DONE = {"click": "clicked", "like": "liked"}
-NAMES = {"logistic_regression": "Logistic regression", "fm": "Factorization machine", "wide_deep": "Wide & Deep"}
-CHAPTERS = {"logistic_regression": "overview", "fm": "factorization_machines", "wide_deep": "wide_and_deep"}
+NAMES = {c["models"][0]: c["short"] for c in diagrams.CHAPTERS if c.get("models")} | {
+    "logistic_regression": "Logistic regression", "fm": "Factorization machine", "gbdt": "Boosted trees",
+}  # fmt: skip
+CHAPTERS = {m: c["slug"] for c in diagrams.CHAPTERS if "planned" not in c for m in c["models"]}  # model -> chapter
 METRICS = {
     "auc": "AUC (higher is better)",
     "log_loss": "log loss (lower is better)",

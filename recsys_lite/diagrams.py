@@ -7,75 +7,19 @@ colour, and large enough on a page 360 px wide.
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
 
+from .drawings import ARCHITECTURES, Box
 from .palette import BLUE, BOX_COLOURS
 
 WIDTH = 340  # units; about one pixel each on a telephone
 FONT = 'font-family="system-ui, sans-serif"'
 
-#: The whole ladder in reading order: part, [(slug, short title)]. Slugs without a chapter are drawn muted.
-LADDER: list[tuple[str, list[tuple[str, str]]]] = [
-    ("Foundations", [("overview", "Overview"), ("building_blocks", "Building blocks"), ("when_not", "When not deep")]),
-    ("Interactions",
-     [("factorization_machines", "FM"), ("wide_and_deep", "Wide & Deep"), ("deepfm", "DeepFM"), ("ncf", "NCF"),
-      ("dcn", "DCN"), ("autoint", "AutoInt"), ("dlrm", "DLRM"), ("dcn_v2", "DCN V2"), ("dhen", "DHEN"),
-      ("gdcn", "GDCN")]),
-    ("Graph and towers", [("lightgcn", "LightGCN"), ("two_towers", "Two towers"), ("split_network", "Split network")]),
-    ("Position", [("pal", "PAL"), ("watch_next", "Watch Next")]),
-    ("In all", [("comparison", "Comparison")]),
-]  # fmt: skip
-WRITTEN = {"overview", "factorization_machines", "wide_and_deep"}
-
-
-@dataclass(frozen=True)
-class Box:
-    """A box of a drawing: its kind (a key of ``BOX_COLOURS``), two lines of text, centre and size."""
-
-    kind: str
-    label: str
-    note: str
-    x: float
-    y: float
-    width: float = 140
-    height: float = 44
-
-
-#: name → (boxes, arrows from box to box by place)
-ARCHITECTURES: dict[str, tuple[list[Box], list[tuple[int, int]]]] = {
-    "logistic_regression": (
-        [
-            Box("input", "features", "user, item, hour, …", 170, 26, 200),
-            Box("embedding", "one weight each", "wᵢ", 170, 100, 160),
-            Box("sum", "+", "", 170, 172, 34, 34),
-            Box("output", "σ(z)", "chance of a click", 170, 240, 160),
-        ],
-        [(0, 1), (1, 2), (2, 3)],
-    ),
-    "fm": (
-        [
-            Box("input", "features", "user, item, hour, …", 170, 26, 200),
-            Box("embedding", "one weight each", "wᵢ", 84, 104, 148),
-            Box("embedding", "one vector each", "vᵢ, d numbers", 256, 104, 148),
-            Box("cross", "all pairs", "⟨vᵢ, vⱼ⟩", 256, 182, 148),
-            Box("sum", "+", "", 170, 246, 34, 34),
-            Box("output", "σ(z)", "chance of a click", 170, 314, 160),
-        ],
-        [(0, 1), (0, 2), (2, 3), (1, 4), (3, 4), (4, 5)],
-    ),
-    "wide_deep": (
-        [
-            Box("input", "features", "user, item, hour, …", 170, 26, 200),
-            Box("cross", "crosses", "AND(a, b), hashed", 84, 104, 148),
-            Box("embedding", "embeddings", "d numbers a field", 256, 104, 148),
-            Box("embedding", "one weight each", "wide", 84, 182, 148),
-            Box("mlp", "hidden layers", "deep, ReLU", 256, 182, 148),
-            Box("sum", "+", "", 170, 246, 34, 34),
-            Box("output", "σ(z)", "chance of a click", 170, 314, 160),
-        ],
-        [(0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 5), (5, 6)],
-    ),
-}
+#: The chapters in reading order, see ``tools/chapters.py``; those with ``planned`` are not written and drawn muted.
+CHAPTERS: list[dict[str, Any]] = json.loads((Path(__file__).parent / "chapters.json").read_text(encoding="utf-8"))
 
 
 def _outline(box: Box) -> str:
@@ -168,19 +112,20 @@ def book_map(here: str) -> tuple[str, str]:
         >>> book_map("factorization_machines")[1]
         'FM'
     """
-    titles = {slug: title for _, chapters in LADDER for slug, title in chapters}
+    titles = {c["slug"]: c["short"] for c in CHAPTERS}
     if here not in titles:
         raise ValueError(f"book_map: got {here!r}, expected one of {sorted(titles)}")
     parts, y = [], 0.0
-    for part, chapters in LADDER:
+    for part, chapters in groupby(CHAPTERS, key=lambda c: c["part"]):
         parts.append(f'<text x="2" y="{y + 13:g}" font-size="12.5" font-weight="600" opacity="0.75">{part}</text>')
         y += 20
         x = 2.0
-        for slug, title in chapters:
+        for chapter in chapters:
+            title = chapter["short"]
             wide = 7.4 * len(title) + 22
             if x + wide > WIDTH:
                 x, y = 2.0, y + 32
-            parts.append(_pill(title, x, y, wide, slug == here, slug in WRITTEN))
+            parts.append(_pill(title, x, y, wide, chapter["slug"] == here, "planned" not in chapter))
             x += wide + 6
         y += 36
     return _svg("".join(parts), y - 4), titles[here]

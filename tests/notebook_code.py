@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import nbformat
+
+from recsys_lite.diagrams import CHAPTERS
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,3 +24,8 @@ def definitions(path: str) -> SimpleNamespace:
     names: dict[str, object] = {"__name__": Path(path).stem}
     exec(compile(ast.Module(kept, type_ignores=[]), path, "exec"), names)
     return SimpleNamespace(**names)
+
+
+def written() -> list[dict[str, Any]]:
+    """What is known of each written chapter, in reading order."""
+    return [c for c in CHAPTERS if "planned" not in c]

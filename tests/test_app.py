@@ -1,6 +1,5 @@
 """The explorer's pages without a browser: what they show, their address, and what they say when something is wrong."""
 
-import json
 import re
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -8,6 +7,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 import streamlit as st
+from notebook_code import written
 from streamlit.testing.v1 import AppTest
 
 from app import address, common, editors, tables
@@ -265,7 +265,7 @@ def test_the_page_to_take_away_needs_no_network(criteo):
     assert "A &lt;b> &amp; c" in page and not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
 
 
-CHAPTERS = json.loads((ROOT / "book" / "chapters.json").read_text(encoding="utf-8"))
+CHAPTERS = written()
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c["slug"])

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from built import ROOT, built_book
+from notebook_code import written
 
 VENDOR = ROOT / "book" / "_static" / "vendor"
 CDNS = (
@@ -92,7 +93,7 @@ def test_links_and_assets_exist(site: Path, pages: list[Path]) -> None:
 
 @pytest.mark.slow
 def test_every_chapter_has_a_page_and_its_notebook(site: Path) -> None:
-    for chapter in json.loads((ROOT / "book" / "chapters.json").read_text()):
+    for chapter in written():
         page = site / "book" / f"{chapter['slug']}.html"
         assert f'download="{chapter["slug"]}.ipynb"' in page.read_text(encoding="utf-8")
         assert page.stat().st_size <= 2_500_000, f"{page.name} is heavy"

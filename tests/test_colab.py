@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from built import ROOT, copy_tree
+from built import copy_tree
+from notebook_code import written
 
 pytestmark = pytest.mark.slow
-SLUGS = [c["slug"] for c in json.loads((ROOT / "book" / "chapters.json").read_text())]
+SLUGS = [c["slug"] for c in written()]
 RUN = """
 import sys, nbformat
 from nbclient import NotebookClient

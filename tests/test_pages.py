@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from built import ROOT, built_book
+from built import built_book
+from notebook_code import written
 from playwright.sync_api import Browser, Page, sync_playwright
 
 pytestmark = pytest.mark.slow
-SLUGS = [c["slug"] for c in json.loads((ROOT / "book" / "chapters.json").read_text())]
+SLUGS = [c["slug"] for c in written()]
 VIEWS = {"light": ("light", 1280), "dark": ("dark", 1280), "telephone": ("light", 360)}
 WAIT = 30_000  # ms, for the slowest machine
 DRAWN = """() => [...document.querySelectorAll('.rl-plotly')].every(p => p.querySelector('.main-svg'))

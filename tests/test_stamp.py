@@ -35,14 +35,35 @@ CHAPTER = {
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the book's text, to stamp at will."""
-    (tmp_path / "book").mkdir()
-    for path in [*(ROOT / "book").glob("*.json"), *(ROOT / "book").glob("*.ipynb")]:
-        shutil.copyfile(path, tmp_path / "book" / path.name)
+    names = [*(ROOT / "book").glob("*.json"), *(ROOT / "book").glob("*.ipynb"), ROOT / "book" / "intro.md"]
+    for path in [*names, ROOT / "_toc.yml", ROOT / "recsys_lite" / "chapters.json"]:
+        target = tmp_path / path.relative_to(ROOT)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
     return tmp_path
 
 
 def test_chapters_agree_with_site_json() -> None:
     assert stamp.stamp(check=True) == []
+
+
+def test_contents_and_cards_follow_from_the_list(copy: Path) -> None:
+    listed = [{**CHAPTER, "part": "One"}, {**CHAPTER, "slug": "y", "title": "Y: more", "year": "", "part": "Two"}]
+    contents = stamp.contents(listed)
+    assert (
+        contents.index("caption: One")
+        < contents.index("book/x")
+        < contents.index("caption: Two")
+        < contents.index("book/y")
+    )
+    assert '<a href="x.html"><b>X, 2010</b>An idea &amp; more.</a>\n<a href="y.html"><b>Y</b>' in stamp.cards(listed)
+    with pytest.raises(ValueError, match=r"intro\.md: got 0 blocks"):
+        stamp.with_cards("no cards", listed)
+    (copy / "_toc.yml").write_text("stale")
+    with pytest.raises(SystemExit, match=r"_toc\.yml"):
+        stamp.main(["--check"], copy)
+    stamp.main([], copy)
+    assert (copy / "_toc.yml").read_text() == (ROOT / "_toc.yml").read_text()
 
 
 def test_check_tells_a_changed_header(copy: Path) -> None:

@@ -18,8 +18,9 @@ def read(name: str, root: Path = ROOT) -> Any:
 
 
 def chapters(root: Path = ROOT) -> list[dict[str, Any]]:
-    """Metadata of all chapters, in reading order."""
-    return read("chapters.json", root)
+    """Metadata of all written chapters, in reading order: the one list that book, explorer, tools and tests read."""
+    listed = json.loads((root / "recsys_lite" / "chapters.json").read_text(encoding="utf-8"))
+    return [c for c in listed if "planned" not in c]
 
 
 def notebook_path(slug: str, root: Path = ROOT) -> Path:

@@ -128,7 +128,7 @@ def note_time(slug: str, seconds: float, root: Path = ROOT) -> None:
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("chapters", nargs="*", type=Path, help="notebooks; default: all of book/chapters.json")
+    parser.add_argument("chapters", nargs="*", type=Path, help="notebooks; default: all of recsys_lite/chapters.json")
     paths = parser.parse_args(arguments).chapters
     paths = paths or [notebook_path(c["slug"], root) for c in chapters(root)]
     missing = [str(p) for p in paths if not p.exists()]

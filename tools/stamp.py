@@ -1,4 +1,6 @@
-"""Write each chapter's header and set-up cell from book/site.json, book/chapters.json and book/run_times.json.
+"""Write what follows from the list of chapters: headers and set-up cells, the table of contents, the cards of the intro.
+
+The list is recsys_lite/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
 python tools/stamp.py                                        # stamp all chapters
 python tools/stamp.py --repository ADDRESS --revision TAG    # put the address into book/site.json, then stamp
@@ -10,6 +12,8 @@ from __future__ import annotations
 import argparse
 import html
 import json
+import re
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +127,55 @@ def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
     return notebook
 
 
+def contents(listed: list[dict[str, Any]]) -> str:
+    """The text of ``_toc.yml``: the written chapters by part, then the apparatus."""
+    lines = [
+        "# written by tools/stamp.py from recsys_lite/chapters.json",
+        "format: jb-book",
+        "root: book/intro",
+        "parts:",
+    ]
+    for part, those in groupby(listed, key=lambda c: c["part"]):
+        lines += [f"  - caption: {part}", "    chapters:", *(f"      - file: book/{c['slug']}" for c in those)]
+    return "\n".join([*lines, "  - caption: Apparatus", "    chapters:", "      - file: book/references", ""])
+
+
+def cards(listed: list[dict[str, Any]]) -> str:
+    """The cards of the intro, one a chapter, between their two marks."""
+    lines = []
+    for c in listed:
+        head = c["title"].split(":")[0] + (f", {c['year']}" if c["year"] else "")
+        lines.append(f'<a href="{c["slug"]}.html"><b>{html.escape(head)}</b>{html.escape(c["idea"])}</a>')
+    return "\n".join(['<div class="rl-cards">', *lines, "</div>"])
+
+
+def with_cards(intro: str, listed: list[dict[str, Any]]) -> str:
+    """The intro with its cards rewritten.
+
+    Raises:
+        ValueError: unless it has exactly one block of cards.
+    """
+    text, count = re.subn(r'<div class="rl-cards">.*?</div>', lambda _: cards(listed), intro, flags=re.DOTALL)
+    if count != 1:
+        raise ValueError(f'book/intro.md: got {count} blocks <div class="rl-cards">, expected 1')
+    return text
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """The other files that follow from the list of chapters, with the text that they should have."""
+    toc, intro = root / "_toc.yml", root / "book" / "intro.md"
+    return {toc: contents(chapters(root)), intro: with_cards(intro.read_text(encoding="utf-8"), chapters(root))}
+
+
 def stamp(root: Path = ROOT, check: bool = False) -> list[str]:
-    """Stamp all chapters that exist; return the names of those that disagreed."""
+    """Stamp all chapters that exist, and the pages that list them; return the names of those that disagreed."""
     address, times, wrong = site(root), read("run_times.json", root), []
     titles = {c["slug"]: c["title"] for c in chapters(root)}
+    for path, text in pages(root).items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            wrong.append(path.name)
+            if not check:
+                write(path, text)
     for chapter in chapters(root):
         path = notebook_path(chapter["slug"], root)
         if not path.exists():
@@ -156,7 +205,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     wrong = stamp(root, check)
     if wrong and check:
         raise SystemExit(
-            f"{', '.join(wrong)}: not as book/site.json and book/chapters.json say; run: python tools/stamp.py"
+            f"{', '.join(wrong)}: not as book/site.json and recsys_lite/chapters.json say; run: python tools/stamp.py"
         )
     print("agree" if not wrong else "stamped " + ", ".join(wrong))
 
