@@ -69,8 +69,9 @@ def _arrow(a: Box, b: Box) -> str:
         tip = 1 if a.x < b.x else -1
         head = f"M{side:g} {b.y:g}l{-7 * tip:g} -4v8z"
     else:
-        path = f"M{b.x if a.width > 150 else a.x:g} {start:g}V{end - 4:g}"
-        head = f"M{b.x:g} {end:g}l-4 -7h8z"
+        x = b.x if a.width > b.width else a.x  # straight down, within the wider of the two
+        path = f"M{x:g} {start:g}V{end - 4:g}"
+        head = f"M{x:g} {end:g}l-4 -7h8z"
     return (
         f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity="0.6" stroke-width="1.4"/>'
         f'<path d="{head}" fill="currentColor" fill-opacity="0.6"/>'

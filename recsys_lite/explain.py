@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import torch
 
-from .fields import PADDING, UNSEEN, Dataset, Rows, find_field
-from .models import FM, Model, WideDeep
+from . import metrics
+from .fields import PADDING, UNSEEN, Dataset, Rows, find_field, swap
+from .models import DCN, FM, AutoInt, Model, WideDeep
 
 
 @torch.no_grad()
@@ -38,6 +42,91 @@ def pair_strength(model: FM, rows: Rows) -> pd.DataFrame:
             a, b = name.split(" × ")
             table.loc[a, b] = table.loc[b, a] = part.abs().mean().item()
     return table
+
+
+@torch.no_grad()
+def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int = 0) -> pd.DataFrame:
+    r"""How much each pair of fields interacts in any model, and what that interaction is worth.
+
+    For each row x another row x' is drawn. The part of the logit that only the *pair* a, b explains is the mixed
+    difference, zero for every model in which the two fields only add:
+
+    .. math:: \delta_{ab} = z(x) - z(x_{a \leftarrow x'}) - z(x_{b \leftarrow x'}) + z(x_{ab \leftarrow x'})
+
+    Args:
+        model: any model.
+        rows: labelled rows.
+        names: the fields to look at. Default: all of the model's.
+        seed: of the rows drawn.
+
+    Returns:
+        a line per pair: a, b, ``strength`` (mean of :math:`|\delta_{ab}|`, what a map of a model should show) and
+        ``log_loss`` and ``auc``, their change when :math:`\delta_{ab}` is taken out of the logit (what it is worth: a
+        useful interaction raises log loss and lowers AUC when it goes). Sorted by ``log_loss``, the most useful first.
+
+    Raises:
+        ValueError: for rows without labels, or an unknown field.
+    """
+    if rows.label is None:
+        raise ValueError("interactions: the rows have no labels")
+    names = list(names) or [f.name for f in model.fields]
+    other = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
+    score = lambda chosen: model(swap(model.fields, rows, chosen, other))  # noqa: E731
+    z, single = model(rows), {name: score([name]) for name in names}
+    before = metrics.evaluate(rows.label, torch.sigmoid(z))
+    lines = []
+    for a, b in combinations(names, 2):
+        delta = z - single[a] - single[b] + score([a, b])
+        after = metrics.evaluate(rows.label, torch.sigmoid(z - delta))
+        change = {m: after[m] - before[m] for m in ("log_loss", "auc")}
+        lines.append({"a": a, "b": b, "strength": delta.abs().mean().item(), **change})
+    return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)
+
+
+def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One column of :func:`interactions` as a symmetric field-by-field table; the diagonal is empty.
+
+    Example:
+        >>> square(pd.DataFrame([{"a": "x", "b": "y", "strength": 2.0}]), "strength").fillna(0).to_numpy().tolist()
+        [[0.0, 2.0], [2.0, 0.0]]
+    """
+    names = list(dict.fromkeys([*table["a"], *table["b"]]))
+    out = pd.DataFrame(np.nan, index=names, columns=names)
+    for a, b, value in table[["a", "b", column]].itertuples(index=False):
+        out.loc[a, b] = out.loc[b, a] = value
+    return out
+
+
+@torch.no_grad()
+def attention(model: AutoInt, rows: Rows, layer: int | None = None, head: int | None = None) -> pd.DataFrame:
+    """Attention weights, mean over rows: a line per field that looks, a column per field looked at; lines sum to 1.
+
+    Args:
+        model: an AutoInt.
+        rows: one row for its own map, many for their mean.
+        layer, head: which, from 0. Default: the mean over all.
+
+    Raises:
+        ValueError: for a layer or head that does not exist.
+    """
+    maps = torch.stack(model.attention(rows)).mean(1)  # (L, B, H, F, F) -> (L, H, F, F)
+    for what, chosen, count in (("layer", layer, len(maps)), ("head", head, maps.shape[1])):
+        if chosen is not None and not 0 <= chosen < count:
+            raise ValueError(f"attention: {what} {chosen} of {count}")
+    part = maps if layer is None else maps[layer : layer + 1]
+    part = part if head is None else part[:, head : head + 1]
+    names = [f.name for f in model.fields]
+    return pd.DataFrame(part.mean((0, 1)).numpy(), index=names, columns=names)
+
+
+@torch.no_grad()
+def cross_strength(model: DCN, layer: int = 0) -> pd.DataFrame:
+    """The weight view of a cross layer as a field-by-field table, see the model's ``block_norms``.
+
+    Not symmetric: lines are the fields of :math:`x_0`, columns those of :math:`x_l`.
+    """
+    names = list(model.input.blocks)
+    return pd.DataFrame(model.block_norms(layer).numpy(), index=names, columns=names)
 
 
 @torch.no_grad()

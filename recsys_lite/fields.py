@@ -346,6 +346,41 @@ def find_field(fields: Sequence[Field], name: str) -> Field:
     raise ValueError(f"unknown field {name!r}; there are {[f.name for f in fields]}")
 
 
+def swap(fields: Sequence[Field], rows: Rows, names: Sequence[str], other: Rows) -> Rows:
+    """``rows`` with the named fields' values taken from ``other``, row by row; all else stays.
+
+    Args:
+        fields: the columns of both, in order.
+        names: the fields to take over.
+        other: as many rows.
+
+    Raises:
+        ValueError: for an unknown field, or another number of rows.
+
+    Example:
+        >>> f = [Field("a", "categorical", Vocabulary(["x", "y"])), Field("n", "numeric")]
+        >>> left = Rows(torch.tensor([[1]]), torch.tensor([[0.5]]))
+        >>> right = Rows(torch.tensor([[2]]), torch.tensor([[9.0]]))
+        >>> swap(f, left, ["a"], right)
+        Rows(ids=tensor([[2]]), numeric=tensor([[0.5000]]), bags={}, label=None, group=None)
+    """
+    if len(rows) != len(other):
+        raise ValueError(f"swap: got {len(rows)} and {len(other)} rows, expected as many")
+    chosen = [find_field(fields, name) for name in names]
+    column = {k: [f.name for f in fields if f.kind == k] for k in ("categorical", "numeric")}
+    ids, numeric, bags = rows.ids.clone(), rows.numeric.clone(), dict(rows.bags)
+    for f in chosen:
+        if f.is_bag:
+            bags[f.name] = other.bags[f.name]
+            continue
+        k = column[f.kind].index(f.name)
+        if f.kind == "categorical":
+            ids[:, k] = other.ids[:, k]
+        else:
+            numeric[:, k] = other.numeric[:, k]
+    return Rows(ids, numeric, bags, rows.label, rows.group)
+
+
 def pad(lists: Sequence[Sequence[int] | np.ndarray], length: int) -> Tensor:
     """Lists of row numbers -> (B, length) int32; longer lists are cut, shorter ones filled with -1.
 

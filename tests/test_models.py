@@ -5,8 +5,19 @@ import torch
 from tiny import FIELDS, dataset, rows
 from torch.testing import assert_close
 
-from recsys_lite.explain import logit_parts, neighbours, pair_strength, readable, top_crosses
+from recsys_lite.explain import (
+    attention,
+    cross_strength,
+    interactions,
+    logit_parts,
+    neighbours,
+    pair_strength,
+    readable,
+    square,
+    top_crosses,
+)
 from recsys_lite.fields import Field, Rows, Vocabulary
+from recsys_lite.metrics import log_loss
 from recsys_lite.models import FM, MODELS, LogisticRegression, WideDeep
 
 CROSSES = [("user", "genres"), ("history", "item")]
@@ -145,3 +156,43 @@ def test_neighbours_exclude_the_value_itself_and_the_unseen_row():
 def test_readable_rows_name_their_values():
     words = readable(dataset(), dataset().test, 0)
     assert set(words) == {f.name for f in FIELDS}
+
+
+def test_the_mixed_difference_of_an_fm_is_the_product_of_differences():
+    model, batch = build("fm"), rows(40)
+    table = interactions(model, batch, ["user", "item", "price"], seed=5)
+    other = batch[torch.randperm(40, generator=torch.Generator().manual_seed(5))]
+    own, theirs = model.embedding(batch), model.embedding(other)
+    expected = ((own - theirs)[:, 0] * (own - theirs)[:, 1]).sum(1).detach()
+    found = table.set_index(["a", "b"]).loc[("user", "item")]
+    assert found["strength"] == pytest.approx(expected.abs().mean().item(), rel=1e-4)
+    z = model(batch).detach()
+    change = log_loss(batch.label, torch.sigmoid(z - expected)) - log_loss(batch.label, torch.sigmoid(z))
+    assert found["log_loss"] == pytest.approx(change, abs=1e-5)
+
+
+def test_fields_that_only_add_do_not_interact():
+    table = interactions(build("logistic_regression"), rows(60))
+    assert len(table) == 10 and table["strength"].max() < 1e-5
+    pairs = square(interactions(build("fm"), rows(60)), "strength")
+    assert (pairs.fillna(0).values == pairs.fillna(0).values.T).all() and pairs.isna().values.diagonal().all()
+
+
+def test_attention_tables_sum_to_one_and_average_heads_and_layers():
+    model, batch = build("autoint"), rows(12)
+    whole = attention(model, batch)
+    assert list(whole.columns) == [f.name for f in FIELDS] and whole.sum(1).to_numpy() == pytest.approx(1, abs=1e-5)
+    parts = [attention(model, batch, layer, head) for layer in range(3) for head in range(2)]
+    assert_close(torch.tensor(sum(parts).to_numpy() / 6), torch.tensor(whole.to_numpy()))
+    with pytest.raises(ValueError, match="layer 3 of 3"):
+        attention(model, batch, layer=3)
+    with pytest.raises(ValueError, match="head 2 of 2"):
+        attention(model, batch, head=2)
+
+
+def test_cross_strength_is_the_frobenius_norm_of_a_block():
+    model = build("dcn")
+    table = cross_strength(model, 1)
+    w, v = model.combine.weight[0, : model.input.width], model.cross.weight[1]
+    a, b = model.input.blocks["user"], model.input.blocks["history"]
+    assert table.loc["user", "history"] == pytest.approx(torch.outer(w[a], v[b]).norm().item(), rel=1e-5)

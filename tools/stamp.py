@@ -1,4 +1,4 @@
-"""Write what follows from the list of chapters: headers and set-up cells, the table of contents, the cards of the intro.
+"""Write what follows from the list of chapters: headers and set-up cells, the contents, the cards of the intro.
 
 The list is recsys_lite/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
