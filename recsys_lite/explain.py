@@ -11,7 +11,8 @@ import torch
 
 from . import metrics
 from .fields import PADDING, UNSEEN, Dataset, Rows, find_field, swap
-from .models import DCN, FM, AutoInt, Model, WideDeep
+from .models import FM, AutoInt, Model, WideDeep
+from .models.cross_model import CrossModel
 
 
 @torch.no_grad()
@@ -120,7 +121,7 @@ def attention(model: AutoInt, rows: Rows, layer: int | None = None, head: int | 
 
 
 @torch.no_grad()
-def cross_strength(model: DCN, layer: int = 0) -> pd.DataFrame:
+def cross_strength(model: CrossModel, layer: int = 0) -> pd.DataFrame:
     """The weight view of a cross layer as a field-by-field table, see the model's ``block_norms``.
 
     Not symmetric: lines are the fields of :math:`x_0`, columns those of :math:`x_l`.

@@ -181,7 +181,8 @@ def test_fields_that_only_add_do_not_interact():
 def test_attention_tables_sum_to_one_and_average_heads_and_layers():
     model, batch = build("autoint"), rows(12)
     whole = attention(model, batch)
-    assert list(whole.columns) == [f.name for f in FIELDS] and whole.sum(1).to_numpy() == pytest.approx(1, abs=1e-5)
+    assert list(whole.columns) == [f.name for f in FIELDS]
+    assert whole.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
     parts = [attention(model, batch, layer, head) for layer in range(3) for head in range(2)]
     assert_close(torch.tensor(sum(parts).to_numpy() / 6), torch.tensor(whole.to_numpy()))
     with pytest.raises(ValueError, match="layer 3 of 3"):

@@ -1,21 +1,29 @@
 """One small file per idea."""
 
 from .attention import InteractingLayer
-from .cross import CrossNet
+from .cross import CrossLayers, CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet
 from .crosses import HashedCrosses
 from .dot import dot_interaction
-from .embedding import FieldEmbedding
+from .embedding import FieldEmbedding, SizedEmbedding
+from .ensemble import EnsembleLayer
 from .fm import fm_interaction
-from .mlp import MLP
+from .mlp import MLP, linear_piece
 from .stack import StackedInput
 
 __all__ = [
     "MLP",
+    "CrossLayers",
     "CrossNet",
+    "CrossNetMix",
+    "CrossNetV2",
+    "EnsembleLayer",
     "FieldEmbedding",
+    "GatedCrossNet",
     "HashedCrosses",
     "InteractingLayer",
+    "SizedEmbedding",
     "StackedInput",
     "dot_interaction",
     "fm_interaction",
+    "linear_piece",
 ]

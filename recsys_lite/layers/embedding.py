@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -116,3 +116,58 @@ class FieldEmbedding(nn.Module):
 
     def forward(self, rows: Rows) -> Tensor:
         return self.pool(self.expand(rows))
+
+
+class SizedEmbedding(nn.Module):
+    """Embeddings whose length differs from field to field, one fused table for each length.
+
+    Args:
+        fields: the columns, in the order of the output.
+        sizes: field name -> length. A history that looks in its item's rows must have the item's length.
+        std: rows start as N(0, std²). Default 0.01.
+
+    Shapes: rows -> (B, sum of the lengths), field after field.
+
+    Raises:
+        ValueError: for a field without a length, a name that is no field, a length below 1, or a history whose length
+            is not that of its item.
+
+    Source: Wang et al., DCN V2, WWW 2021, section 3.1, and GDCN, CIKM 2023, section 3.4: cross networks do not need
+    vectors of one length. Derived in the chapter *DCN V2*.
+
+    Example:
+        >>> from recsys_lite.fields import Vocabulary
+        >>> f = [Field(n, "categorical", Vocabulary(["x", "y"])) for n in "ab"]
+        >>> SizedEmbedding(f, {"a": 3, "b": 1})(Rows(torch.tensor([[1, 2]]), torch.zeros(1, 0))).shape
+        torch.Size([1, 4])
+    """
+
+    def __init__(self, fields: Sequence[Field], sizes: Mapping[str, int], std: float = 0.01):
+        super().__init__()
+        names = [f.name for f in fields]
+        if set(names) != set(sizes):
+            raise ValueError(f"SizedEmbedding: expected a length for each of {names}, got {dict(sizes)}")
+        for f in fields:
+            if sizes[f.name] < 1:
+                raise ValueError(f"SizedEmbedding: field {f.name!r} has length {sizes[f.name]}, at least 1 is needed")
+            if f.table in sizes and sizes[f.table] != sizes[f.name]:
+                raise ValueError(
+                    f"SizedEmbedding: field {f.name!r} looks in the rows of {f.table!r}, so it needs its length "
+                    f"{sizes[f.table]}, not {sizes[f.name]}"
+                )
+        self.fields = tuple(fields)
+        self.sizes = dict(sizes)
+        lengths = sorted(set(sizes.values()))
+        self.groups = [[f for f in fields if sizes[f.name] == n] for n in lengths]
+        self.tables = nn.ModuleList(
+            FieldEmbedding(group, dim=n, std=std) for group, n in zip(self.groups, lengths, strict=True)
+        )
+
+    def forward(self, rows: Rows) -> Tensor:
+        vectors: dict[str, Tensor] = {}
+        categorical = [f.name for f in self.fields if f.kind == "categorical"]
+        for group, table in zip(self.groups, self.tables, strict=True):
+            chosen = [categorical.index(f.name) for f in group if f.kind == "categorical"]
+            e = table(Rows(rows.ids[:, chosen], rows.numeric[:, :0], rows.bags))  # (B, fields of the group, length)
+            vectors |= {f.name: e[:, k] for k, f in enumerate(group)}
+        return torch.cat([vectors[f.name] for f in self.fields], 1)  # (B, sum of lengths)

@@ -52,19 +52,26 @@ class MLP(nn.Sequential):
         self.out_features = outputs or widths[-1]
 
     def linear_piece(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        r"""What the network computes at each row, as products: a ReLU network is linear between its kinks.
+        """See :func:`linear_piece`."""
+        return linear_piece(self, x)
 
-        .. math:: \mathrm{MLP}(x) = \sum_i J_i x_i + c, \qquad J = \partial\, \mathrm{MLP} / \partial x
 
-        Args:
-            x: (B, inputs). For a network with one output and without active dropout.
+def linear_piece(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    r"""What a ReLU network with one output computes at each row, as products: it is linear between its kinks.
 
-        Returns:
-            the products :math:`J_i x_i` (B, inputs) and the rest c (B,); together they sum to the output exactly.
-        """
-        with torch.enable_grad():
-            point = x.detach().requires_grad_()
-            out = self(point).squeeze(-1)  # (B,)
-            (slope,) = torch.autograd.grad(out.sum(), point)
-        products = slope * x.detach()  # (B, inputs)
-        return products, out.detach() - products.sum(1)
+    .. math:: f(x) = \sum_i J_i x_i + c, \qquad J = \partial f / \partial x
+
+    Args:
+        network: (B, inputs) -> (B, 1), without active dropout.
+        x: (B, inputs).
+
+    Returns:
+        the products :math:`J_i x_i` (B, inputs) and the rest c (B,); together they sum to the output exactly. At
+        another row the network may lie on another piece.
+    """
+    with torch.enable_grad():
+        point = x.detach().requires_grad_()
+        out = network(point).squeeze(-1)  # (B,)
+        (slope,) = torch.autograd.grad(out.sum(), point)
+    products = slope * x.detach()  # (B, inputs)
+    return products, out.detach() - products.sum(1)

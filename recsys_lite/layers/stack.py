@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ..fields import Field, Rows
-from .embedding import FieldEmbedding
+from .embedding import FieldEmbedding, SizedEmbedding
 
 
 class StackedInput(nn.Module):
@@ -16,7 +16,7 @@ class StackedInput(nn.Module):
 
     Args:
         fields: the columns. Numeric ones take one place each, without an embedding; all others ``dim`` places.
-        dim: d, embedding size. Default 16.
+        dim: d, embedding size, or a size for each field that is not numeric: name -> size. Default 16.
         std: embeddings start as N(0, std²). Default 0.01.
 
     Attributes:
@@ -39,16 +39,19 @@ class StackedInput(nn.Module):
         (5, {'colour': slice(0, 4, None), 'price': slice(4, 5, None)})
     """
 
-    def __init__(self, fields: Sequence[Field], dim: int = 16, std: float = 0.01):
+    def __init__(self, fields: Sequence[Field], dim: int | Mapping[str, int] = 16, std: float = 0.01):
         super().__init__()
         if not fields:
             raise ValueError("StackedInput: no fields given")
         embedded = [f for f in fields if f.kind != "numeric"]
-        self.embedding = FieldEmbedding(embedded, dim=dim, std=std) if embedded else None
+        self.embedding: FieldEmbedding | SizedEmbedding | None = None
+        if embedded:
+            same = isinstance(dim, int)
+            self.embedding = FieldEmbedding(embedded, dim, std) if same else SizedEmbedding(embedded, dim, std)  # type: ignore[arg-type]
         self.blocks: dict[str, slice] = {}
         place = 0
         for f in [*embedded, *(f for f in fields if f.kind == "numeric")]:
-            size = 1 if f.kind == "numeric" else dim
+            size = 1 if f.kind == "numeric" else dim if isinstance(dim, int) else dim[f.name]
             self.blocks[f.name] = slice(place, place + size)
             place += size
         self.width = place

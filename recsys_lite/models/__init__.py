@@ -3,9 +3,12 @@
 from .autoint import AutoInt
 from .base import Model
 from .dcn import DCN
+from .dcn_v2 import DCNV2
 from .deepfm import DeepFM
+from .dhen import DHEN
 from .dlrm import DLRM
 from .fm import FM
+from .gdcn import GDCN
 from .logistic_regression import LogisticRegression
 from .ncf import NeuMF
 from .wide_deep import WideDeep
@@ -20,6 +23,23 @@ MODELS: dict[str, type[Model]] = {
     "dcn": DCN,
     "autoint": AutoInt,
     "dlrm": DLRM,
+    "dcn_v2": DCNV2,
+    "dhen": DHEN,
+    "gdcn": GDCN,
 }
 
-__all__ = ["DCN", "DLRM", "FM", "MODELS", "AutoInt", "DeepFM", "LogisticRegression", "Model", "NeuMF", "WideDeep"]
+__all__ = [
+    "DCN",
+    "DCNV2",
+    "DHEN",
+    "DLRM",
+    "FM",
+    "GDCN",
+    "MODELS",
+    "AutoInt",
+    "DeepFM",
+    "LogisticRegression",
+    "Model",
+    "NeuMF",
+    "WideDeep",
+]

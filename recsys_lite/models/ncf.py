@@ -18,8 +18,9 @@ class NeuMF(Model):
     .. math:: z = h_{GMF}^\top (p \odot q) + h_{MLP}^\top\, \phi([p', q']), \qquad
         \phi(x) = \mathrm{ReLU}(W_X \cdots \mathrm{ReLU}(W_1 x + b_1) \cdots + b_X)
 
-    ``hidden=()`` with ``use_gmf`` is GMF, ``use_gmf=False`` is the paper's MLP. The two parts have embeddings of their
-    own. There is no ReLU after the two are joined. With :math:`h_{GMF} = 1` held fixed GMF is matrix factorisation.
+    ``hidden=()`` with ``use_gmf`` is GMF, ``use_gmf=False`` is the paper's MLP; both together are its MLP-0, in which h
+    weighs [p', q'] itself. The two parts have embeddings of their own. There is no ReLU after the two are joined. With
+    :math:`h_{GMF} = 1` held fixed GMF is matrix factorisation.
 
     Paper and author code differ: the paper's h has no bias (eqs. 7-12), the code's output layer has one
     (``output_bias=True``); the paper trains a pre-trained NeuMF on with plain SGD, the code offers any optimiser.
@@ -27,7 +28,8 @@ class NeuMF(Model):
     Args:
         fields: columns with the two that are read; all others are ignored.
         dim: predictive factors of GMF. Default 8 (paper and code).
-        hidden: widths of the tower. Its input [p', q'] is ``2 * side`` wide. Default (32, 16, 8). Empty: no tower.
+        hidden: widths of the tower. Its input [p', q'] is ``2 * side`` wide. Default (32, 16, 8). Empty: no tower, or a
+            tower without layers if there is no GMF part.
         side: width of p' and of q'. Default 16: with (32, 16, 8) the paper's tower for 8 factors.
         use_gmf: whether there is a GMF part.
         output_bias: a bias beside h, as in the authors' code. Default none, as in the paper.
@@ -37,7 +39,7 @@ class NeuMF(Model):
     Shapes: rows -> logits (B,).
 
     Raises:
-        ValueError: if a field is missing or not categorical, or both parts are off.
+        ValueError: if a field is missing or not categorical.
 
     Source: He et al., Neural Collaborative Filtering, WWW 2017, eqs. 9-12; NeuMF.py of the authors. Derived in the
     chapter *Neural Collaborative Filtering*.
@@ -59,8 +61,6 @@ class NeuMF(Model):
             fields, dim=dim, hidden=list(hidden), side=side, use_gmf=use_gmf, output_bias=output_bias, user=user,
             item=item, std=std,
         )  # fmt: skip
-        if not use_gmf and not hidden:
-            raise ValueError("NeuMF: at least one of use_gmf and hidden must be given")
         chosen = [find_field(fields, name) for name in (user, item)]
         for f in chosen:
             if f.kind != "categorical":
@@ -68,9 +68,10 @@ class NeuMF(Model):
         columns = [f.name for f in fields if f.kind == "categorical"]
         self.columns = [columns.index(user), columns.index(item)]
         self.gmf = FieldEmbedding(chosen, dim=dim, std=std) if use_gmf else None
-        self.sides = FieldEmbedding(chosen, dim=side, std=std) if hidden else None
-        self.mlp = MLP(2 * side, hidden) if hidden else None
-        width = dim * use_gmf + (hidden[-1] if hidden else 0)
+        tower = bool(hidden) or not use_gmf
+        self.sides = FieldEmbedding(chosen, dim=side, std=std) if tower else None
+        self.mlp = MLP(2 * side, hidden) if hidden else nn.Identity() if tower else None
+        width = dim * use_gmf + (hidden[-1] if hidden else 2 * side if tower else 0)
         self.h = nn.Parameter(torch.empty(width).uniform_(-((3 / width) ** 0.5), (3 / width) ** 0.5))
         self.bias = nn.Parameter(torch.zeros(())) if output_bias else None
 
