@@ -11,9 +11,13 @@ if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not t
 
 import streamlit as st  # noqa: E402
 
-from app import compare  # noqa: E402
+from app import compare, inside, leaderboard  # noqa: E402
 
-PAGES = [st.Page(compare.page, title="Compare models", url_path="compare", default=True)]
+PAGES = [
+    st.Page(compare.page, title="Compare models", url_path="compare", default=True),
+    st.Page(inside.page, title="Look inside", url_path="inside"),
+    st.Page(leaderboard.page, title="Leaderboard", url_path="leaderboard"),
+]
 
 st.set_page_config(page_title="recsys-lite explorer", layout="wide")
 st.html("<style>.stMainBlockContainer {padding-top: 3.5rem}</style>")

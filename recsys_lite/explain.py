@@ -30,18 +30,26 @@ def logit_parts(model: Model, rows: Rows, fine: bool = False) -> pd.DataFrame:
 
 
 @torch.no_grad()
-def pair_strength(model: FM, rows: Rows) -> pd.DataFrame:
-    r"""Mean of |⟨e_f, e_g⟩| over rows for each pair of fields: a symmetric field-by-field table.
+def pair_strength(model: Model, rows: Rows, signed: bool = False) -> pd.DataFrame:
+    r"""The logit's parts of pairs, such as ⟨e_f, e_g⟩, as a symmetric table: the mean over rows of their size.
 
-    The diagonal holds the pairs within one bag and is zero for single values.
+    For models whose fine parts name pairs: FM, DeepFM (its FM part) and DLRM (what each dot adds at a row, see
+    :func:`recsys_lite.layers.linear_piece`). The diagonal holds the pairs within one bag and is zero for single values.
+
+    Args:
+        signed: the mean of the parts themselves in place of their absolute values.
+
+    Raises:
+        ValueError: for a model without parts of pairs.
     """
-    parts = model.parts(rows, fine=True)
-    names = [f.name for f in model.fields]
+    pairs = {name: part for name, part in model.parts(rows, fine=True).items() if " × " in name}
+    if not pairs:
+        raise ValueError(f"pair_strength: the logit of {type(model).__name__} has no parts of pairs")
+    names = list(getattr(model, "vectors", [f.name for f in model.fields]))
     table = pd.DataFrame(0.0, index=names, columns=names)
-    for name, part in parts.items():
-        if " × " in name:
-            a, b = name.split(" × ")
-            table.loc[a, b] = table.loc[b, a] = part.abs().mean().item()
+    for name, part in pairs.items():
+        a, b = name.split(" × ")
+        table.loc[a, b] = table.loc[b, a] = (part if signed else part.abs()).mean().item()
     return table
 
 

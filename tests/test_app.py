@@ -10,8 +10,8 @@ import streamlit as st
 from notebook_code import written
 from streamlit.testing.v1 import AppTest
 
-from app import address, common, editors, tables
-from recsys_lite import data, store, train
+from app import address, common, editors, inside, tables
+from recsys_lite import data, explain, report, store, train
 from recsys_lite.models import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -274,3 +274,68 @@ def test_a_chapters_link_opens_what_it_names(chapter):
     app = opened(**asked)
     assert not app.warning and not app.error
     assert {key: query(app)[key] for key in asked} == asked
+
+
+# --- the other pages ------------------------------------------------------------------------------------------------
+
+
+def on_page(name: str, **query_: str) -> AppTest:
+    """A page of its own, as Streamlit runs it."""
+
+    def script(module: str) -> None:
+        import importlib
+
+        importlib.import_module(f"app.{module}").page()
+
+    app = AppTest.from_function(script, args=(name,), default_timeout=120)
+    for key, value in query_.items():
+        app.query_params[key] = value
+    return checked(app.run())
+
+
+@pytest.mark.parametrize("model", [m for m in MODELS if m in common.NAMES and m != "logistic_regression"])
+def test_every_model_can_be_looked_into(model):
+    if model not in common.trained("movielens-100k", "click"):
+        pytest.skip("no stored weights")
+    app = on_page("inside", data="movielens-100k.click", model=model)
+    views = app.selectbox(key="inside.view").options
+    assert "What a pair is worth" in views
+    for view in ("attention", "pairs", "blocks", "worth"):
+        if inside.VIEWS[view].fits(common.load_model("movielens-100k", "click", model)):
+            app = checked(app.selectbox(key="inside.view").set_value(view).run())
+            assert "The strongest pair of" in text(app) and not app.error
+            assert query(app) | {"model": model, "view": view} == query(app)
+
+
+def test_inside_shows_what_the_library_says_of_a_row_layer_and_head(movielens):
+    address_ = {"data": "movielens-100k.click", "model": "autoint", "view": "attention", "rows": "one", "row": "7"}
+    app = on_page("inside", **address_, layer="2", head="1")
+    assert query(app) == {**address_, "layer": "2", "head": "1"}
+    model = common.load_model("movielens-100k", "click", "autoint")
+    table = explain.attention(model, movielens.test[7], layer=1, head=0)
+    a, b, value = inside.strongest(table)
+    assert f"**{a} × {b}** ({value:.4g} weight)" in text(app)
+    app = checked(app.number_input(key="inside.row").set_value(8).run())
+    assert query(app)["row"] == "8"
+
+
+def test_inside_falls_back_from_an_address_that_names_nothing():
+    app = on_page("inside", data="x", model="y", view="z", row="-3")
+    assert "The strongest pair of" in text(app) and query(app)["data"] == "movielens-100k.click"
+
+
+def test_wide_data_are_not_ablated_while_a_reader_waits():
+    app = on_page("inside", data="criteo-sample.click", model="dlrm")
+    assert app.selectbox(key="inside.view").options == ["Pairs in the logit"]
+
+
+@pytest.mark.parametrize("metric", ["auc", "log_loss"])
+def test_the_leaderboard_shows_the_stored_runs(metric):
+    app = on_page("leaderboard", data="movielens-100k.like", metric=metric)
+    table = report.standings(store.load_results("movielens-100k", "like"), metric)
+    assert f"{table['mean'][0]:.4f}" in text(app)
+    shown = app.dataframe[0].value
+    assert list(shown["name"]) == [common.name(m) for m in table["model"]] and list(shown["verdict"]) == list(
+        table["verdict"]
+    )
+    assert query(app) == {"data": "movielens-100k.like", "metric": metric}

@@ -1,0 +1,124 @@
+"""Which differences between models stand: over the seeds of training, and over the people or rows of the test part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .metrics import auc, interval
+
+LOWER_IS_BETTER = ("log_loss", "normalized_entropy")
+VERDICTS = ("best", "no difference", "worse")
+
+
+def standings(runs: Sequence[Mapping[str, Any]], metric: str = "auc") -> pd.DataFrame:
+    """Models by the mean of a test metric over seeds, each compared with the first.
+
+    Args:
+        runs: as from :func:`recsys_lite.store.load_results`, of one data set and task.
+        metric: of their test part.
+
+    Returns:
+        a line per model, the best first: model, mean, low, high (95 % t interval over seeds), seeds, gap (to the
+        best mean, above 0 for the worse), p (Welch's test, Holm's correction for comparing many) and verdict:
+        ``best``, ``no difference`` from it (p above 0.05), or ``worse``. It speaks of training noise only.
+
+    Raises:
+        ValueError: if no run has the metric, or a model has a single seed.
+
+    Example:
+        >>> runs = [{"model": m, "test": {"auc": a}} for m, a in
+        ...         [("x", 0.80), ("x", 0.81), ("x", 0.80), ("y", 0.80), ("y", 0.81), ("z", 0.60), ("z", 0.61)]]
+        >>> standings(runs)[["model", "verdict"]].to_numpy().tolist()
+        [['y', 'best'], ['x', 'no difference'], ['z', 'worse']]
+    """
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        if metric in run["test"]:
+            values.setdefault(run["model"], []).append(run["test"][metric])
+    if not values:
+        raise ValueError(f"standings: no run has the metric {metric!r}")
+    sign = -1 if metric in LOWER_IS_BETTER else 1
+    names = sorted(values, key=lambda m: -sign * float(np.mean(values[m])))
+    best = values[names[0]]
+    lines = []
+    for name in names:
+        mean, low, high = interval(values[name])
+        p = 1.0 if name == names[0] else float(stats.ttest_ind(best, values[name], equal_var=False).pvalue)
+        lines.append((name, mean, low, high, len(values[name]), sign * (float(np.mean(best)) - mean), p))
+    table = pd.DataFrame(lines, columns=["model", "mean", "low", "high", "seeds", "gap", "p"])
+    table["p"] = [1.0, *holm(table["p"][1:].tolist())]
+    table["verdict"] = ["best", *np.where(table["p"][1:] > 0.05, "no difference", "worse")]
+    return table
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values corrected for their number, after Holm (1979): times the number of those not yet rejected, in order.
+
+    Example:
+        >>> [round(x, 3) for x in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    out, largest = [0.0] * len(p), 0.0
+    for rank, k in enumerate(np.argsort(p)):
+        largest = max(largest, min(1.0, (len(p) - rank) * p[k]))
+        out[k] = largest
+    return out
+
+
+def bootstrap_gaps(
+    label: object,
+    predictions: Mapping[str, object],
+    group: object | None = None,
+    samples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How sure is the order of AUCs over other test parts? Each model against the best, on the same resampled rows.
+
+    Args:
+        label: (B,) 0 or 1.
+        predictions: model -> scores (B,), each of one trained model.
+        group: whom a row belongs to; then people are drawn, with all their rows. Without groups rows are drawn.
+        samples, seed: of the bootstrap.
+
+    Returns:
+        a line per model, the best first: model, auc, gap (to the best), low, high (95 % percentile interval of the
+        gap), verdict (``worse`` if the interval lies above 0).
+
+    Raises:
+        ValueError: for fewer than two models.
+    """
+    if len(predictions) < 2:
+        raise ValueError(f"bootstrap_gaps: needs at least two models, got {list(predictions)}")
+    y = np.asarray(label, np.float64)
+    members = np.unique(np.arange(len(y)) if group is None else np.asarray(group), return_inverse=True)[1]
+    count = int(members.max()) + 1
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples)  # (S, people)
+    point = {m: auc(y, s) for m, s in predictions.items()}
+    names = sorted(point, key=lambda m: -point[m])
+    areas = {m: _weighted_auc(y, np.asarray(predictions[m]), drawn, members) for m in names}
+    lines = []
+    for name in names:
+        low, high = np.quantile(areas[names[0]] - areas[name], [0.025, 0.975])
+        verdict = "best" if name == names[0] else "worse" if low > 0 else "no difference"
+        lines.append((name, point[name], point[names[0]] - point[name], float(low), float(high), verdict))
+    return pd.DataFrame(lines, columns=["model", "auc", "gap", "low", "high", "verdict"])
+
+
+def _weighted_auc(y: np.ndarray, score: np.ndarray, drawn: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """(S,) AUC of each resample; ties count half. Rows are sorted once, a resample only changes their weights."""
+    order = np.argsort(score, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])  # of runs of equal scores
+    out = np.empty(len(drawn))
+    for k, weights in enumerate(drawn):
+        w = weights[members[order]].astype(np.float64)
+        positive = np.add.reduceat(w * y[order], starts)
+        negative = np.add.reduceat(w * (1 - y[order]), starts)
+        below = np.cumsum(negative) - negative
+        out[k] = (positive * (below + negative / 2)).sum() / max(positive.sum() * negative.sum(), 1e-12)
+    return out
