@@ -162,6 +162,8 @@ def outputs(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
 
 def exercises(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
     """Exercises of all three levels, each followed by its executed solution."""
+    if chapter.get("reference"):  # a page to look things up on has nothing to practise
+        return
     open_level, seen = "", set()
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
@@ -182,7 +184,7 @@ def exercises(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
 def quiz(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
     """A few questions whose answers fold."""
     text = text_of(notebook)
-    if text.count("<details") < LEAST_QUIZ:
+    if text.count("<details") < LEAST_QUIZ and not chapter.get("reference"):
         yield f"fewer than {LEAST_QUIZ} quiz items (<details>)"
     if text.count("<details") != text.count("</details>") or text.count("<summary") != text.count("</summary>"):
         yield "a <details> or <summary> is not closed"
