@@ -74,26 +74,28 @@ def bootstrap_gaps(
     label: object,
     predictions: Mapping[str, object],
     group: object | None = None,
+    best: str = "",
     samples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How sure is the order of AUCs over other test parts? Each model against the best, on the same resampled rows.
+    """How sure is the order of AUCs over other test parts? Each model against one, on the same resampled rows.
 
     Args:
         label: (B,) 0 or 1.
         predictions: model -> scores (B,), each of one trained model.
         group: whom a row belongs to; then people are drawn, with all their rows. Without groups rows are drawn.
+        best: the model that the others are compared with. Default: that of the highest AUC.
         samples, seed: of the bootstrap.
 
     Returns:
-        a line per model, the best first: model, auc, gap (to the best), low, high (95 % percentile interval of the
-        gap), verdict (``worse`` if the interval lies above 0).
+        a line per model, in the order of their AUCs: model, auc, gap (to ``best``), low, high (95 % percentile
+        interval of the gap), verdict (``worse`` if the interval lies above 0, ``better`` if below).
 
     Raises:
-        ValueError: for fewer than two models.
+        ValueError: for fewer than two models, or an unknown ``best``.
     """
-    if len(predictions) < 2:
-        raise ValueError(f"bootstrap_gaps: needs at least two models, got {list(predictions)}")
+    if len(predictions) < 2 or (best and best not in predictions):
+        raise ValueError(f"bootstrap_gaps: needs two models or more, and the best among them, got {list(predictions)}")
     y = np.asarray(label, np.float64)
     members = np.unique(np.arange(len(y)) if group is None else np.asarray(group), return_inverse=True)[1]
     count = int(members.max()) + 1
@@ -101,12 +103,13 @@ def bootstrap_gaps(
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=samples)  # (S, people)
     point = {m: auc(y, s) for m, s in predictions.items()}
     names = sorted(point, key=lambda m: -point[m])
+    best = best or names[0]
     areas = {m: _weighted_auc(y, np.asarray(predictions[m]), drawn, members) for m in names}
     lines = []
     for name in names:
-        low, high = np.quantile(areas[names[0]] - areas[name], [0.025, 0.975])
-        verdict = "best" if name == names[0] else "worse" if low > 0 else "no difference"
-        lines.append((name, point[name], point[names[0]] - point[name], float(low), float(high), verdict))
+        low, high = np.quantile(areas[best] - areas[name], [0.025, 0.975])
+        verdict = "best" if name == best else "worse" if low > 0 else "better" if high < 0 else "no difference"
+        lines.append((name, point[name], point[best] - point[name], float(low), float(high), verdict))
     return pd.DataFrame(lines, columns=["model", "auc", "gap", "low", "high", "verdict"])
 
 

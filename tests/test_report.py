@@ -56,7 +56,7 @@ def test_people_are_drawn_whole_and_the_interval_is_wider_for_it():
     width = lambda t: (t["high"] - t["low"])[1]  # noqa: E731
     assert width(people) > 1.2 * width(by_row)
     assert people["verdict"][0] == "best" and people["low"][0] == people["high"][0] == 0
-    with pytest.raises(ValueError, match="at least two models"):
+    with pytest.raises(ValueError, match="needs two models or more"):
         bootstrap_gaps(y, {"a": scores["a"]})
 
 
@@ -67,3 +67,5 @@ def test_copies_of_a_model_do_not_differ():
     same = bootstrap_gaps(y, {"a": score, "b": score * 2, "c": rng.normal(size=400)}).set_index("model")
     assert same.loc["b", "verdict"] in ("best", "no difference") and same.loc["c", "verdict"] == "worse"
     assert same.loc[["a", "b"], "high"].abs().max() < 1e-12
+    other = bootstrap_gaps(y, {"a": score, "c": rng.normal(size=400)}, best="c").set_index("model")
+    assert other.loc["a", "verdict"] == "better" and other.loc["a", "gap"] < 0 and other.loc["c", "verdict"] == "best"
