@@ -173,9 +173,10 @@ def computed(
         return explain.pair_strength(model, rows, signed=row is not None), "log-odds", row is not None
     if kind == "blocks":
         return explain.cross_strength(model, layer or 0), "norm", False
+    names = [f.name for f in model.fields]
     if kind == "strength":
-        return explain.square(ablated(*place), "strength"), "log-odds", False
-    return explain.square(ablated(*place), "log_loss"), "log loss", True
+        return explain.square(ablated(*place), "strength", names), "log-odds", False
+    return explain.square(ablated(*place), "log_loss", names), "log loss", True
 
 
 def strongest(table: pd.DataFrame) -> tuple[str, str, float]:

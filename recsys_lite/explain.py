@@ -92,14 +92,16 @@ def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int 
     return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)
 
 
-def square(table: pd.DataFrame, column: str) -> pd.DataFrame:
+def square(table: pd.DataFrame, column: str, names: Sequence[str] = ()) -> pd.DataFrame:
     """One column of :func:`interactions` as a symmetric field-by-field table; the diagonal is empty.
+
+    ``names`` gives the order of the fields; by default the fields of the first pairs come first.
 
     Example:
         >>> square(pd.DataFrame([{"a": "x", "b": "y", "strength": 2.0}]), "strength").fillna(0).to_numpy().tolist()
         [[0.0, 2.0], [2.0, 0.0]]
     """
-    names = list(dict.fromkeys([*table["a"], *table["b"]]))
+    names = list(names) or list(dict.fromkeys([*table["a"], *table["b"]]))
     out = pd.DataFrame(np.nan, index=names, columns=names)
     for a, b, value in table[["a", "b", column]].itertuples(index=False):
         out.loc[a, b] = out.loc[b, a] = value
