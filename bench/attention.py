@@ -3,11 +3,12 @@
     python -m bench.attention             all that is missing; an interrupted run goes on where it stopped
     python -m bench.attention --fresh     everything again
 
-Two sets of fields, each with five seeds: all fields of the data set, and none of the ids (user, item, history), so that
-age, gender and occupation must carry what can be known of a person; there the month of the request stands beside hour
-and weekday. Three kinds of model: trained on clicks, trained on labels drawn by coin (until it knows them by heart, as
-far as it can), and not trained at all. Sizes and optimiser are those of the leaderboard's AutoInt, epochs are at most
-five so that the command ends within ten minutes on two cores. The chapter *AutoInt* reads the results.
+Two sets of fields: all of the data set, and none of the ids (user, item, history), so that age, gender and occupation
+must carry what can be known of a person; there the month of the request stands beside hour and weekday. Four kinds of
+model: trained on clicks; the same with queries fixed at zero, so that every field takes the plain mean of all;
+trained on labels drawn by coin; not trained at all. Sizes and optimiser are those of the leaderboard's AutoInt.
+Epochs are at most five (coin: three) and pairs are swapped in a third of the test rows, so that the command ends
+within ten minutes on two cores. The chapter *AutoInt* reads the results.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from recsys_lite.train import fit, seed_everything
 
 FILE = RESULTS / "attention.json"
 TASK = ("movielens-100k", "click")
-SEEDS = range(5)
-EPOCHS = 5
+EPOCHS = {"click": 5, "plain mean": 5, "coin": 3}  # at most
+LOOK = 9_596  # test rows in which pairs are swapped, a third of all
 IDS = ("user", "item", "history")
 VARIANTS = ("all fields", "no ids")
-LABELS = ("click", "coin", "untrained")
+SEEDS = {"click": range(5), "plain mean": range(5), "coin": range(3), "untrained": range(3)}  # of each kind of model
 #: the pairs that the paper names, in our fields; a request's time is an hour, a weekday and a month
 CLAIMS = [
     ("genres", "gender"), ("genres", "age"), ("hour", "release_year"), ("weekday", "release_year"),
@@ -154,57 +155,69 @@ def short(values: Any) -> Any:
     return float(f"{values:.4g}") if isinstance(values, float) else values
 
 
-def work(variant: str, labels: str, seed: int, setting: dict[str, Any]) -> dict[str, Any]:
+def work(variant: str, kind: str, seed: int, setting: dict[str, Any]) -> dict[str, Any]:
     """One model, from start to numbers; in a process of the pool."""
     torch.set_num_threads(1)
     with threadpool_limits(1):
-        return examine(load(variant), variant, labels, seed, setting)
+        return examine(load(variant), variant, kind, seed, setting)
 
 
-def examine(dataset: Dataset, variant: str, labels: str, seed: int, setting: dict[str, Any]) -> dict[str, Any]:
+def examine(dataset: Dataset, variant: str, kind: str, seed: int, setting: dict[str, Any]) -> dict[str, Any]:
     """Train an AutoInt and look at it from all sides, on the test part."""
     seed_everything(seed)
     model = leaderboard.build("autoint", dataset)
     assert isinstance(model, AutoInt)
     names = [f.name for f in dataset.fields]
-    out: dict[str, Any] = {"variant": variant, "labels": labels, "seed": seed, "fields": names, "epochs": 0}
-    data = by_coin(dataset, seed) if labels == "coin" else dataset
-    if labels != "untrained":
-        options: dict[str, Any] = {
-            "batch_size": leaderboard.BATCH[TASK[0]],
-            "seed": seed,
-            "progress": False,
-            "evaluate_test": False,
-        }
-        result = fit(model, data, epochs=EPOCHS, patience=2 if labels == "click" else EPOCHS, **setting, **options)
-        out |= {"epochs": result.best_epoch, "kept for": short(result.validation)}
+    out: dict[str, Any] = {"variant": variant, "kind": kind, "seed": seed, "fields": names}
+    data = by_coin(dataset, seed) if kind == "coin" else dataset
+    if kind == "plain mean":
+        for layer in model.layers:
+            torch.nn.init.zeros_(layer.query.weight).requires_grad_(False)  # type: ignore[union-attr, arg-type]
+    if kind != "untrained":
+        options: dict[str, Any] = {"batch_size": leaderboard.BATCH[TASK[0]], "seed": seed, "progress": False}
+        result = fit(model, data, epochs=EPOCHS[kind], patience=2, **setting, **options)
+        out |= {"epoch kept": result.best_epoch, "test": short(result.test)}
     model.eval()
     with torch.no_grad():
         maps = [torch.cat(part) for part in zip(*(model.attention(b) for b in data.test.batches(4096)), strict=True)]
-    mean = torch.stack([m.mean(0) for m in maps])  # (L, H, F, F)
     out["largest distance from 1/F"] = short((torch.stack(maps) - 1 / len(names)).abs().max().item())
-    if labels == "untrained":
-        return out
-    fixed = {
+    some = data.test[torch.randperm(len(data.test), generator=torch.Generator().manual_seed(seed))[:LOOK]]
+    if kind == "coin":
+        out["pairs"] = listed(explain.interactions(model, some, seed=seed))
+    if kind == "click":
+        out |= look(model, data.test, some, maps, names, seed)
+    return out
+
+
+def look(
+    model: AutoInt, test: Rows, some: Rows, maps: Sequence[Tensor], names: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Mean maps, what the model is worth with other maps than its own, and the pairs of fields in both views."""
+    mean = torch.stack([m.mean(0) for m in maps])  # (L, H, F, F)
+    others = {
         "own": maps,
         "mean of all rows": [m[None] for m in mean],
         "1/F everywhere": [torch.full_like(m[None], 1 / len(names)) for m in mean],
     }
-    scores = {
-        k: evaluate(data.test.label, torch.sigmoid(with_maps(model, data.test, m)), data.test.group)
-        for k, m in fixed.items()
+    scores = {k: torch.sigmoid(with_maps(model, test, m)) for k, m in others.items()}
+    pairs = explain.interactions(model, some, seed=seed)
+    return {
+        "weights replaced": short({k: evaluate(test.label, p, test.group) for k, p in scores.items()}),
+        "sd over rows": short(torch.stack([m.std(0) for m in maps]).mean().item()),
+        "attention": [[[[round(x, 4) for x in line] for line in head] for head in layer] for layer in mean.tolist()],
+        "pairs": listed(pairs),
+        **short(compare(mean, pairs, names)),
     }
-    pairs = explain.interactions(model, data.test, seed=seed)
-    out |= short({"test": scores["own"], "weights replaced": scores, **compare(mean, pairs, names)})
-    out["sd over rows"] = short(torch.stack([m.std(0) for m in maps]).mean().item())
-    out["attention"] = [[[[round(x, 4) for x in line] for line in head] for head in layer] for layer in mean.tolist()]
-    out["pairs"] = short(pairs.drop(columns="auc").to_dict("records"))
-    return out
+
+
+def listed(pairs: pd.DataFrame) -> list[dict[str, Any]]:
+    """The table of :func:`recsys_lite.explain.interactions` for the file."""
+    return short(pairs.drop(columns="auc").to_dict("records"))
 
 
 def key(run: dict[str, Any]) -> tuple[int, int, int]:
     """The place of a run in the file."""
-    return VARIANTS.index(run["variant"]), LABELS.index(run["labels"]), run["seed"]
+    return VARIANTS.index(run["variant"]), list(SEEDS).index(run["kind"]), run["seed"]
 
 
 def best_setting() -> dict[str, Any]:
@@ -228,12 +241,13 @@ def main() -> None:
         "dataset": TASK[0],
         "task": TASK[1],
         "most epochs": EPOCHS,
+        "rows swapped": LOOK,
         "rows": "test part",
         "sizes": leaderboard.SIZES["autoint"],
     }
     done = {key(run) for run in record["runs"]}
-    jobs = [(v, s, seed) for seed in SEEDS for v in VARIANTS for s in LABELS]
-    jobs = [j for j in jobs if key(dict(zip(("variant", "labels", "seed"), j, strict=True))) not in done]
+    jobs = [(v, kind, seed) for kind, seeds in SEEDS.items() for seed in seeds for v in VARIANTS]
+    jobs = [j for j in jobs if key(dict(zip(("variant", "kind", "seed"), j, strict=True))) not in done]
     started = time.time()
     with ProcessPoolExecutor(arguments.processes, multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(work, *job, setting) for job in jobs]

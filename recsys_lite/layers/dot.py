@@ -18,7 +18,7 @@ def dot_interaction(t: Tensor) -> Tensor:
     Raises:
         ValueError: if ``t`` is not three-dimensional.
 
-    Source: Naumov et al., DLRM, arXiv 1906.00091, section 2.1, and ``interact_features`` of its code with the default
+    Source: Naumov et al., DLRM, arXiv 1906.00091, section 2.2, and ``interact_features`` of its code with the default
     of ``--arch-interaction-itself``. Derived in the chapter *DLRM*.
 
     Example:
