@@ -103,7 +103,7 @@ def command(processes: int, *options: str) -> list[str]:
     return [*run, "-m", "recsys_lite.two_processes", *options]
 
 
-def launch(processes: int = 2, *options: str, timeout: float = 300) -> dict[str, Any]:
+def launch(processes: int = 2, *options: str, timeout: float = 600) -> dict[str, Any]:
     """The report of :func:`main` with these options, run in several processes on this machine: optimiser -> report.
 
     Raises:
@@ -136,7 +136,7 @@ def main() -> None:
     if os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]:  # one machine: talk over loopback
         names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
         os.environ.setdefault("GLOO_SOCKET_IFNAME", names[0] if names else "")
-    dist.init_process_group("gloo", timeout=timedelta(seconds=120))
+    dist.init_process_group("gloo", timeout=timedelta(seconds=300))
     try:
         dataset = data.load(given.dataset, path=given.path)
         settings = (given.steps, given.batch, given.seed, not given.single)

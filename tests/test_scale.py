@@ -71,7 +71,7 @@ def work(rank, ranks, folder):
     torch.set_num_threads(1)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo" if os.path.exists("/sys/class/net/lo") else "lo0")
     where = f"file://{folder}/meet"
-    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks, timeout=timedelta(seconds=100))
+    dist.init_process_group("gloo", init_method=where, rank=rank, world_size=ranks, timeout=timedelta(seconds=300))
     found = {"shuffle": shuffled(rank, ranks)}
     for name, (build, options) in CASES.items():
         found[name] = two_processes.compare(
@@ -142,7 +142,7 @@ def test_a_mean_of_means_is_caught(found):
 
 @pytest.fixture(scope="module")
 def by_torchrun():
-    return two_processes.launch(2, "--optimizers", "sgd", "adam", "--steps", "12", timeout=300)
+    return two_processes.launch(2, "--optimizers", "sgd", "adam", "--steps", "12")
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
@@ -160,7 +160,7 @@ def test_torchrun_with_two_processes_equals_one_process_on_criteo(by_torchrun, o
 
 def test_a_failing_run_says_why():
     with pytest.raises(RuntimeError, match="does not exist"):
-        two_processes.launch(1, "--dataset", "criteo", "--path", "nowhere.txt", timeout=120)
+        two_processes.launch(1, "--dataset", "criteo", "--path", "nowhere.txt")
 
 
 def test_the_entry_says_how_to_start_it(monkeypatch, capsys):
