@@ -16,8 +16,8 @@ from .common import DONE, METRICS, chapter, chart, hold, keep, load_dataset, nam
 
 PARTS_HELP = (
     "*bias*: where every row starts. *linear*: a weight per value. *pairs*: dot products of two values' vectors. "
-    "*crosses*: weights of exact combinations. *deep*, *mlp*, *top network*: a neural network. *gmf*: a weighted product "
-    "of user and film. *cross*: polynomials of the input. *attention*: fields after looking at each other. Their sum is "
+    "*crosses*: weights of exact combinations. *deep*, *mlp*, *top network*: a network. *gmf*: a weighted product "
+    "of user and film. *cross*: polynomials of the input. *attention*: fields that looked at each other. Their sum is "
     "the logit, log(p / (1 - p)). Fine parts of a network that is no sum (DLRM) hold at this row only."
 )
 
