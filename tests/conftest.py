@@ -1,5 +1,7 @@
 """Shared fixtures."""
 
+import sys
+
 import pytest
 import torch
 
@@ -16,3 +18,9 @@ def movielens():
 @pytest.fixture(scope="session")
 def criteo():
     return data.load("criteo-sample")
+
+
+@pytest.fixture(autouse=True)
+def own_main(monkeypatch):
+    """AppTest leaves the script it ran as ``__main__``, and a process spawned later would run that script again."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
