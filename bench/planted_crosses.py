@@ -1,0 +1,179 @@
+"""Which model finds a planted cross, and how many cross layers does it take? DCN against networks of equal size.
+
+    python -m bench.planted_crosses             all that is missing; an interrupted run goes on where it stopped
+    python -m bench.planted_crosses --fresh     everything again
+
+Planted data (:mod:`recsys_lite.planted`) of order 2, 3 and 4: FM, cross networks of one to four layers, a network with
+at least as many parameters as the cross network that order needs, a larger network, and DCN with both parts. All read
+embeddings of the same size and get the same effort: six settings (three rates, embeddings that start small or ten times
+as large), tried with three seeds and judged by mean validation log loss, then five seeds with the best; the same epochs
+and batches for all. The control repeats the five seeds of order 3 on labels by coin. MovieLens *click*: DCN with one to
+six cross layers, and each part alone, three seeds each, with the settings that the leaderboard chose for DCN.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from bench.leaderboard import BATCH, load
+from recsys_lite.fields import Dataset
+from recsys_lite.models import DCN, FM, Model, WideDeep
+from recsys_lite.planted import planted
+from recsys_lite.store import RESULTS, load_results, read_json, write_json
+from recsys_lite.train import fit, seed_everything
+
+FILE = RESULTS / "planted_crosses.json"
+ORDERS = (2, 3, 4)
+SEEDS, MOVIELENS_SEEDS = range(5), range(3)
+TUNING_SEEDS = (100, 101, 102)  # none of the reported ones
+SETTINGS = [{"lr": lr, "std": std} for std in (0.01, 0.1) for lr in (0.003, 0.01, 0.03)]
+DIM, LARGE = 4, (64, 32)
+PLANTED: dict[str, Any] = {"rows": 8000, "fields": 6, "values": 10, "noise": 0.1}
+TRAINING: dict[str, Any] = {"epochs": 40, "patience": 40, "batch_size": 250, "progress": False}
+NAMES = ["fm", *(f"cross {k}" for k in range(1, 5)), "network, equal", "network, large", "dcn"]
+VERSIONS: dict[str, dict[str, Any]] = {
+    **{f"both, {k} cross layer{'s' * (k > 1)}": {"cross_layers": k} for k in range(1, 7)},
+    "cross only": {"hidden": ()},
+    "deep only": {},
+}
+
+Job = tuple[str, dict[str, Any]]
+
+
+def equal_width(order: int, inputs: int) -> int:
+    """Units of one hidden layer with at least the parameters of order - 1 cross layers and their linear layer."""
+    cross = 2 * inputs * (order - 1) + inputs + 1
+    return -(-(cross - 1) // (inputs + 2))  # a unit takes inputs + 2 numbers, and there is one bias more
+
+
+def build(name: str, dataset: Dataset, order: int, std: float = 0.01) -> Model:
+    """A model for planted data; all have embeddings of the same size that start as N(0, std²)."""
+    model = _build(name, dataset, order)
+    with torch.no_grad():
+        for parameter, values in model.named_parameters():
+            if parameter.endswith("embedding.table.weight"):
+                values *= std / 0.01  # they start as N(0, 0.01²)
+    return model
+
+
+def _build(name: str, dataset: Dataset, order: int) -> Model:
+    fields = dataset.fields
+    if name == "fm":
+        return FM(fields, dim=DIM)
+    if name == "dcn":
+        return DCN(fields, dim=DIM, cross_layers=order - 1, hidden=LARGE)
+    if name.startswith("cross"):
+        return DCN(fields, dim=DIM, cross_layers=int(name.split()[1]), hidden=())
+    hidden = LARGE if name == "network, large" else (equal_width(order, DIM * len(fields)),)
+    return WideDeep(fields, dim=DIM, hidden=hidden, use_wide=False)
+
+
+def version(name: str, dataset: Dataset) -> Model:
+    """A DCN with a part changed or taken away; without its cross part it is a network."""
+    if name == "deep only":
+        return WideDeep(dataset.fields, use_wide=False)
+    return DCN(dataset.fields, **VERSIONS[name])
+
+
+def work(kind: str, job: dict[str, Any]) -> dict[str, Any]:
+    """One run, in a process of the pool."""
+    torch.set_num_threads(1)  # the models are too small to share out
+    with threadpool_limits(1):
+        seed = job["seed"]
+        if kind == "movielens":
+            settings = load_results("movielens-100k", "click", "dcn")[0]["settings"]
+            options = {k: settings[k] for k in ("lr", "weight_decay", "epochs", "patience")}
+            dataset, make = load("movielens-100k", "click"), version
+            options |= {"batch_size": BATCH["movielens-100k"], "progress": False}
+        else:
+            dataset = planted(job["order"], seed, **PLANTED, signal=job.get("signal", True))
+            make, options = (lambda n, d: build(n, d, job["order"], job["std"])), {**TRAINING, "lr": job["lr"]}
+        seed_everything(seed)
+        model = make(job["model"], dataset)
+        result = fit(model, dataset, seed=seed, evaluate_test=kind != "tuning", **options)
+    metrics = result.validation if kind == "tuning" else result.test
+    kept = {m: metrics[m] for m in ("auc", "log_loss")}
+    tables = sum(p.numel() for n, p in model.named_parameters() if n.endswith("table.weight"))
+    return {**job, **kept, "best_epoch": result.best_epoch, "parameters": result.parameters, "in_tables": tables}
+
+
+def chosen(record: dict[str, Any], order: int, name: str) -> dict[str, Any]:
+    """The setting of a model with the lowest validation log loss, summed over the tuning seeds."""
+
+    def loss(setting: dict[str, Any]) -> float:
+        about = {"order": order, "model": name, **setting}
+        return sum(r["log_loss"] for r in record["tuning"] if all(r[k] == v for k, v in about.items()))
+
+    return min(SETTINGS, key=loss)
+
+
+def wanted(record: dict[str, Any]) -> list[Job]:
+    """The runs that are missing and can be made now: a model's seeds come after its tuning."""
+    jobs: list[Job] = []
+
+    def ask(kind: str, **job: Any) -> bool:
+        if any(all(r[k] == v for k, v in job.items()) for r in record[kind]):
+            return False
+        jobs.append((kind, job))
+        return True
+
+    for order in ORDERS:
+        for name in NAMES:
+            about = {"order": order, "model": name}
+            asked = [ask("tuning", **about, **setting, seed=s) for setting in SETTINGS for s in TUNING_SEEDS]
+            if any(asked):
+                continue
+            best = chosen(record, order, name)
+            for seed in SEEDS:
+                ask("planted", **about, **best, seed=seed)
+                if order == 3:
+                    ask("control", **about, **best, seed=seed, signal=False)
+    for name in VERSIONS:
+        for seed in MOVIELENS_SEEDS:
+            ask("movielens", model=name, seed=seed)
+    return jobs
+
+
+def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> None:
+    """Fill what is missing, saving after each run; each list is kept in one order however the runs finish."""
+    places = [*NAMES, *VERSIONS]
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        while jobs := wanted(record):
+            futures = {pool.submit(work, *job): job[0] for job in jobs}
+            try:
+                for future in tqdm(as_completed(futures), total=len(futures), unit="run"):
+                    runs = record[futures[future]]
+                    runs.append(future.result())
+                    runs.sort(
+                        key=lambda r: [r.get("order"), places.index(r["model"]), r.get("std"), r.get("lr"), r["seed"]]
+                    )
+                    save()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fresh", action="store_true", help="forget the stored runs")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one per core")
+    arguments = parser.parse_args()
+    record: dict[str, Any] = {"tuning": [], "planted": [], "control": [], "movielens": []}
+    if FILE.exists() and not arguments.fresh:
+        record = read_json(FILE)
+    record["about"] = {"planted": PLANTED, "training": TRAINING, "dim": DIM, "settings": SETTINGS}
+    run(record, lambda: write_json(FILE, record), arguments.processes)
+    print(f"{sum(len(record[k]) for k in ('tuning', 'planted', 'control', 'movielens'))} runs in {FILE.name}")
+
+
+if __name__ == "__main__":
+    main()
