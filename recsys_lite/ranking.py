@@ -136,7 +136,7 @@ def epoch_rows(data: LeaveOneOut, forbidden: Tensor, negatives: int, seed: int, 
 
 def fit_ranking(
     model: nn.Module, data: LeaveOneOut, *, epochs: int = 30, batch_size: int = 1024, lr: float = 1e-3,
-    weight_decay: float = 0.0, negatives: int = 4, redraw: bool = True, spare_held_out: bool = True,
+    weight_decay: float = 0.0, negatives: int = 4, redraw: bool = True, spare_held_out: bool = False,
     patience: int = 3, monitor: str = "ndcg@10", seed: int = 0,
     optimizer: Callable[[nn.Module], torch.optim.Optimizer] | None = None, checkpoint: str | Path | None = None,
     progress: bool = True, evaluate_test: bool = True,
@@ -148,8 +148,8 @@ def fit_ranking(
             :func:`recsys_lite.train.fit`, but the start counts as epoch 0: a pre-trained model may be best untouched.
         negatives: how many stand beside each interaction. Default 4 (paper).
         redraw: draw them anew in every epoch (default, as in the paper), or keep those of the first.
-        spare_held_out: never draw a user's validation and test items (default). Otherwise only training items are
-            spared, as in the authors' code, and a held-out item may be trained as a negative.
+        spare_held_out: never draw a user's validation and test items. Default off, as in the authors' code: what is
+            never a negative stands out, so sparing tells the model what was held out (measured in the chapter).
         monitor: a metric of :func:`evaluate_ranking` on the validation items.
 
     A ``ValueError`` tells of settings out of range, an unknown metric, or a loss that is not finite.

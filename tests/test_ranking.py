@@ -274,6 +274,19 @@ def test_without_sparing_the_test_item_is_drawn_sometimes(movielens):
     assert (movielens.test[negative[:, 0]] == negative[:, 1]).sum() > 20
 
 
+@pytest.mark.parametrize("spared", [True, False])
+def test_sparing_held_out_items_tells_which_they_are(movielens, spared):
+    """A scorer that only counts how often a pair was drawn, and prefers those that never were, knows nothing."""
+    forbidden = movielens.mask("train", "validation", "test") if spared else movielens.mask("train")
+    drawn = torch.zeros(movielens.num_users, movielens.num_items)
+    for epoch in range(1, 11):
+        rows = epoch_rows(movielens, forbidden, 4, 0, epoch)
+        user, item = (rows.ids[rows.label == 0].long() - 1).T
+        drawn.index_put_((user, item), torch.ones(len(user)), accumulate=True)
+    hits, chance = (evaluate_ranking(Scorer(t), movielens)["hr@10"] for t in (-drawn, torch.tensor(0.0)))
+    assert hits > 0.1 if spared else hits < 3 * chance
+
+
 def test_negatives_differ_between_epochs_and_seeds_and_are_equal_for_equal_ones():
     data = small()
     draw = lambda seed, epoch: epoch_rows(data, data.mask("train"), 4, seed, epoch).ids  # noqa: E731
