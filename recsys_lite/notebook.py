@@ -151,19 +151,29 @@ def show(figure: Any, alt: str, caption: str = "") -> None:
         _show_live(figure, caption)
 
 
-def show_svg(svg: str, alt: str, caption: str = "") -> None:
-    """Show an inline SVG drawing that uses ``currentColor`` for its text, so that it fits light and dark pages."""
+def drawing(svg: str, alt: str, caption: str = "") -> dict[str, str]:
+    """What a notebook stores of an inline SVG drawing, by MIME type."""
     label = html.escape(check_alt(alt))
     if not svg.lstrip().startswith("<svg"):
         raise ValueError(f"svg: got text starting with {svg.lstrip()[:20]!r}, expected '<svg'")
     body = f'<div role="img" aria-label="{label}">{svg}</div>{_caption(caption)}'
-    _display({"text/html": f'<figure class="rl-figure rl-svg">{body}</figure>', "text/plain": f"[drawing] {alt}"})
+    return {"text/html": f'<figure class="rl-figure rl-svg">{body}</figure>', "text/plain": f"[drawing] {alt}"}
+
+
+def show_svg(svg: str, alt: str, caption: str = "") -> None:
+    """Show an inline SVG drawing that uses ``currentColor`` for its text, so that it fits light and dark pages."""
+    _display(drawing(svg, alt, caption))
+
+
+def map_drawing(slug: str) -> dict[str, str]:
+    """The map of the book with one chapter lit, as :func:`drawing`."""
+    svg, title = book_map(slug)
+    return drawing(svg, f"Map of the book's chapters from top to bottom; you are at: {title}.")
 
 
 def here(slug: str) -> None:
-    """Show the map of the book with one chapter lit."""
-    svg, title = book_map(slug)
-    show_svg(svg, f"Map of the book's chapters from top to bottom; you are at: {title}.")
+    """Show the map of the book with one chapter lit. tools/stamp.py keeps the stored ones true."""
+    _display(map_drawing(slug))
 
 
 def table_html(table: pd.DataFrame, caption: str = "", digits: int = 4) -> str:

@@ -78,6 +78,18 @@ def test_check_tells_a_changed_header(copy: Path) -> None:
     assert path.read_text() == (ROOT / "book" / f"{slug}.ipynb").read_text()
 
 
+def test_a_stored_map_follows_the_list(copy: Path) -> None:
+    """Publishing a chapter must not leave the maps in the others as they were."""
+    path = copy / "book" / "overview.ipynb"
+    text = path.read_text()
+    assert text.count(">Overview</text>") == 1
+    path.write_text(text.replace(">Overview</text>", ">Old name</text>"))
+    with pytest.raises(SystemExit, match=r"overview\.ipynb"):
+        stamp.main(["--check"], copy)
+    stamp.main([], copy)
+    assert path.read_text() == text
+
+
 def test_one_command_sets_the_address_everywhere(copy: Path) -> None:
     explore = {c["slug"]: c["explore"] for c in book.chapters(copy)}
     stamp.main(["--repository", SET["repository"], "--revision", "v1", "--app", SET["app"]], copy)

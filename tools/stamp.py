@@ -1,4 +1,4 @@
-"""Write what follows from the list of chapters: headers and set-up cells, the contents, the cards of the intro.
+"""Write what follows from the list of chapters: headers, set-up cells, stored maps, the contents, the intro's cards.
 
 The list is recsys_lite/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
@@ -19,6 +19,8 @@ from typing import Any
 
 import nbformat
 from chapters import ROOT, by_tag, chapters, notebook_path, read, write, write_notebook
+
+from recsys_lite.notebook import map_drawing
 
 KEYS = ("app", "repository", "revision", "site")
 
@@ -111,7 +113,7 @@ def setup(address: dict[str, str]) -> str:
 
 
 def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
-    """The notebook with both cells rewritten.
+    """The notebook with both cells rewritten, and its map of the book drawn again where one is stored.
 
     Raises:
         ValueError: unless exactly one cell has the tag ``header`` and one has ``setup``.
@@ -124,6 +126,10 @@ def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
         cells[0].source = text
         if tag == "setup":  # the book folds it, nobody reads it twice
             cells[0].metadata["tags"] = sorted({*cells[0].metadata["tags"], "hide-input"})
+    for cell in notebook.cells:  # the map that here(slug) drew before another chapter was written
+        for output in cell.get("outputs", []):
+            if output.get("data", {}).get("text/plain", "").startswith("[drawing] Map of the book"):
+                output["data"] |= map_drawing(slug)
     return notebook
 
 
