@@ -13,13 +13,8 @@ within ten minutes on two cores. The chapter *AutoInt* reads the results.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import multiprocessing
-import os
-import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -28,17 +23,15 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import spearmanr
-from threadpoolctl import threadpool_limits
 from torch import Tensor
-from tqdm import tqdm
 
-from bench import leaderboard
+from bench import leaderboard, pool
 from recsys_lite import explain
 from recsys_lite.data.movielens_files import read_raw
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
 from recsys_lite.metrics import evaluate
 from recsys_lite.models import AutoInt
-from recsys_lite.store import RESULTS, read_json, write_json
+from recsys_lite.store import RESULTS, read_json
 from recsys_lite.train import fit, seed_everything
 
 FILE = RESULTS / "attention.json"
@@ -157,9 +150,7 @@ def short(values: Any) -> Any:
 
 def work(variant: str, kind: str, seed: int, setting: dict[str, Any]) -> dict[str, Any]:
     """One model, from start to numbers; in a process of the pool."""
-    torch.set_num_threads(1)
-    with threadpool_limits(1):
-        return examine(load(variant), variant, kind, seed, setting)
+    return examine(load(variant), variant, kind, seed, setting)
 
 
 def examine(dataset: Dataset, variant: str, kind: str, seed: int, setting: dict[str, Any]) -> dict[str, Any]:
@@ -228,14 +219,8 @@ def best_setting() -> dict[str, Any]:
     return min(tried, key=lambda t: t["validation"]["log_loss"])["setting"]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fresh", action="store_true", help="forget the stored runs")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one per core")
-    arguments = parser.parse_args()
-    record: dict[str, Any] = {"runs": []}
-    if FILE.exists() and not arguments.fresh:
-        record = read_json(FILE)
+def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> None:
+    """Fill what is missing in the record, saving after each run."""
     setting = record.setdefault("setting", best_setting())
     record["about"] = {
         "dataset": TASK[0],
@@ -245,20 +230,21 @@ def main() -> None:
         "rows": "test part",
         "sizes": leaderboard.SIZES["autoint"],
     }
-    done = {key(run) for run in record["runs"]}
-    jobs = [(v, kind, seed) for kind, seeds in SEEDS.items() for seed in seeds for v in VARIANTS]
-    jobs = [j for j in jobs if key(dict(zip(("variant", "kind", "seed"), j, strict=True))) not in done]
-    started = time.time()
-    with ProcessPoolExecutor(arguments.processes, multiprocessing.get_context("spawn")) as pool:
-        futures = [pool.submit(work, *job, setting) for job in jobs]
-        try:
-            for future in tqdm(as_completed(futures), total=len(futures), unit="run"):
-                record["runs"] = sorted([*record["runs"], future.result()], key=key)
-                write_json(FILE, record)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    print(f"{len(record['runs'])} runs in {FILE.name}, {time.time() - started:.0f} s this time")
+
+    def wanted() -> list[pool.Job]:
+        done = {key(run) for run in record["runs"]}
+        jobs = [(v, kind, seed) for kind, seeds in SEEDS.items() for seed in seeds for v in VARIANTS]
+        return [(*j, setting) for j in jobs if (VARIANTS.index(j[0]), list(SEEDS).index(j[1]), j[2]) not in done]
+
+    def keep(_: pool.Job, result: dict[str, Any]) -> None:
+        record["runs"] = sorted([*record["runs"], result], key=key)
+        save()
+
+    pool.run(work, wanted, keep, processes)
+
+
+def main() -> None:
+    pool.command(__doc__, FILE, {"runs": []}, lambda record, save, a: run(record, save, a.processes))
 
 
 if __name__ == "__main__":

@@ -12,21 +12,14 @@ from __future__ import annotations
 
 import argparse
 import functools
-import multiprocessing
-import os
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
-
+from bench import pool
 from recsys_lite import data
 from recsys_lite.fields import Dataset
 from recsys_lite.models import MODELS, Model, WideDeep
-from recsys_lite.store import RESULTS, read_json, save_model, weights_path, write_json
+from recsys_lite.store import RESULTS, save_model, weights_path
 from recsys_lite.train import Result, fit, seed_everything
 from recsys_lite.trees import GradientBoostedTrees
 
@@ -103,9 +96,7 @@ def train(name: str, dataset: Dataset, setting: dict[str, Any], seed: int, test:
 def work(key: Key, setting: dict[str, Any], seed: int, test: bool) -> dict[str, Any]:
     """One run, in a process of the pool. The weights of seed 0 are stored when the test part was looked at."""
     dataset, task, name = key
-    torch.set_num_threads(1)  # the models are too small to share out
-    with threadpool_limits(1):
-        model, result = train(name, load(dataset, task), setting, seed, test)
+    model, result = train(name, load(dataset, task), setting, seed, test)
     if test and seed == 0 and model is not None:
         save_model(model, weights_path(dataset, task, name), seed=seed, test=result.test)
     return result.to_dict()
@@ -146,45 +137,27 @@ def run(record: dict[str, Any], save: Callable[[], None], names: list[str], proc
         about = load(dataset, task).about
         record["about"][f"{dataset}.{task}"] = {k: v for k, v in about.items() if isinstance(v, str | int | float)}
     keys = [(d, t, n) for d, t in TASKS for n in names if possible(d, n)]
-    pending: dict[Future[dict[str, Any]], tuple[Key, dict[str, Any], bool]] = {}
-    bar = tqdm(total=sum(lacking(record, key) for key in keys), unit="run")
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
 
-        def submit(key: Key) -> None:
-            for setting, seed, test in missing(record, key):
-                pending[pool.submit(work, key, setting, seed, test)] = (key, setting, test)
+    def keep(job: pool.Job, result: dict[str, Any]) -> None:
+        key, setting, _, test = job
+        note(record, key, setting, test, result)
+        save()
 
-        for key in keys:
-            submit(key)
-        try:
-            while pending:
-                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    key, setting, test = pending.pop(future)
-                    note(record, key, setting, test, future.result())
-                    save()
-                    bar.set_description(".".join(key))
-                    bar.update()
-                    if not test and len(record["tuning"][".".join(key)]) == len(search_space(key[2])):
-                        submit(key)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    bar.close()
+    wanted = lambda: [(key, *job) for key in keys for job in missing(record, key)]  # noqa: E731
+    pool.run(work, wanted, keep, processes, sum(lacking(record, key) for key in keys))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fresh", action="store_true", help="forget the stored runs")
-    parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, help="only these")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one per core")
-    arguments = parser.parse_args()
-    record: dict[str, Any] = {"about": {}, "tuning": {}, "runs": []}
-    if FILE.exists() and not arguments.fresh:
-        record = read_json(FILE)
-    started = time.time()
-    run(record, lambda: write_json(FILE, record), arguments.models, arguments.processes)
-    print(f"{len(record['runs'])} runs in {FILE.name}, {time.time() - started:.0f} s this time")
+    def options(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, help="only these")
+
+    pool.command(
+        __doc__,
+        FILE,
+        {"about": {}, "tuning": {}, "runs": []},
+        lambda record, save, a: run(record, save, a.models, a.processes),
+        options,
+    )
 
 
 if __name__ == "__main__":

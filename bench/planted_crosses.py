@@ -13,22 +13,17 @@ six cross layers, and each part alone, three seeds each, with the settings that 
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
+from bench import pool
 from bench.leaderboard import BATCH, load
 from recsys_lite.fields import Dataset
 from recsys_lite.models import DCN, FM, Model, WideDeep
 from recsys_lite.planted import planted
-from recsys_lite.store import RESULTS, load_results, read_json, write_json
+from recsys_lite.store import RESULTS, load_results
 from recsys_lite.train import fit, seed_everything
 
 FILE = RESULTS / "planted_crosses.json"
@@ -86,20 +81,18 @@ def version(name: str, dataset: Dataset) -> Model:
 
 def work(kind: str, job: dict[str, Any]) -> dict[str, Any]:
     """One run, in a process of the pool."""
-    torch.set_num_threads(1)  # the models are too small to share out
-    with threadpool_limits(1):
-        seed = job["seed"]
-        if kind == "movielens":
-            settings = load_results("movielens-100k", "click", "dcn")[0]["settings"]
-            options = {k: settings[k] for k in ("lr", "weight_decay", "epochs", "patience")}
-            dataset, make = load("movielens-100k", "click"), version
-            options |= {"batch_size": BATCH["movielens-100k"], "progress": False}
-        else:
-            dataset = planted(job["order"], seed, **PLANTED, signal=job.get("signal", True))
-            make, options = (lambda n, d: build(n, d, job["order"], job["std"])), {**TRAINING, "lr": job["lr"]}
-        seed_everything(seed)
-        model = make(job["model"], dataset)
-        result = fit(model, dataset, seed=seed, evaluate_test=kind != "tuning", **options)
+    seed = job["seed"]
+    if kind == "movielens":
+        settings = load_results("movielens-100k", "click", "dcn")[0]["settings"]
+        options = {k: settings[k] for k in ("lr", "weight_decay", "epochs", "patience")}
+        dataset, make = load("movielens-100k", "click"), version
+        options |= {"batch_size": BATCH["movielens-100k"], "progress": False}
+    else:
+        dataset = planted(job["order"], seed, **PLANTED, signal=job.get("signal", True))
+        make, options = (lambda n, d: build(n, d, job["order"], job["std"])), {**TRAINING, "lr": job["lr"]}
+    seed_everything(seed)
+    model = make(job["model"], dataset)
+    result = fit(model, dataset, seed=seed, evaluate_test=kind != "tuning", **options)
     metrics = result.validation if kind == "tuning" else result.test
     kept = {m: metrics[m] for m in ("auc", "log_loss")}
     tables = sum(p.numel() for n, p in model.named_parameters() if n.endswith("table.weight"))
@@ -146,33 +139,20 @@ def wanted(record: dict[str, Any]) -> list[Job]:
 def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> None:
     """Fill what is missing, saving after each run; each list is kept in one order however the runs finish."""
     places = [*NAMES, *VERSIONS]
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        while jobs := wanted(record):
-            futures = {pool.submit(work, *job): job[0] for job in jobs}
-            try:
-                for future in tqdm(as_completed(futures), total=len(futures), unit="run"):
-                    runs = record[futures[future]]
-                    runs.append(future.result())
-                    runs.sort(
-                        key=lambda r: [r.get("order"), places.index(r["model"]), r.get("std"), r.get("lr"), r["seed"]]
-                    )
-                    save()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    record["about"] = {"planted": PLANTED, "training": TRAINING, "dim": DIM, "settings": SETTINGS}
+
+    def keep(job: pool.Job, result: dict[str, Any]) -> None:
+        runs = record[job[0]]
+        runs.append(result)
+        runs.sort(key=lambda r: [r.get("order"), places.index(r["model"]), r.get("std"), r.get("lr"), r["seed"]])
+        save()
+
+    pool.run(work, lambda: wanted(record), keep, processes)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fresh", action="store_true", help="forget the stored runs")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="default: one per core")
-    arguments = parser.parse_args()
-    record: dict[str, Any] = {"tuning": [], "planted": [], "control": [], "movielens": []}
-    if FILE.exists() and not arguments.fresh:
-        record = read_json(FILE)
-    record["about"] = {"planted": PLANTED, "training": TRAINING, "dim": DIM, "settings": SETTINGS}
-    run(record, lambda: write_json(FILE, record), arguments.processes)
-    print(f"{sum(len(record[k]) for k in ('tuning', 'planted', 'control', 'movielens'))} runs in {FILE.name}")
+    empty: dict[str, Any] = {"tuning": [], "planted": [], "control": [], "movielens": []}
+    pool.command(__doc__, FILE, empty, lambda record, save, a: run(record, save, a.processes))
 
 
 if __name__ == "__main__":
