@@ -74,10 +74,11 @@ OUTSIDE = """() => [...document.querySelectorAll(
 
 
 OVERLAPPING = """() => [...document.querySelectorAll('.rl-plotly')].filter(p => {
-    const box = name => p.querySelector(name) && p.querySelector(name).getBoundingClientRect();
-    const legend = box('.legend .bg'), others = [box('.xtitle'), box('.gtitle'), box('.slider-group')];
-    return legend && legend.width && others.some(o => o && o.width && legend.left < o.right && o.left < legend.right
-        && legend.top + 3 < o.bottom && o.top + 3 < legend.bottom);
+    const names = ['.legend .bg', '.xtitle', '.gtitle', '.slider-group', '.xaxislayer-above'];
+    const parts = names.flatMap(n => [...p.querySelectorAll(n)]);
+    const boxes = parts.map(e => e.getBoundingClientRect()).filter(b => b.width);
+    return boxes.some((a, k) => boxes.slice(0, k).some(b => a.left < b.right && b.left < a.right
+        && a.top + 3 < b.bottom && b.top + 3 < a.bottom));
 }).map(p => p.getAttribute('aria-label'))"""
 
 

@@ -12,13 +12,18 @@
     }
     out.hoverlabel = {bgcolor: dark() ? "#20242b" : "#ffffff", font: {color: font}};
     delete out.template;
-    if (layout.legend && layout.legend.orientation === "h" && layout.legend.y < 0) {  // clear of the axis title
-      const place = (layout.sliders || []).length ? {y: 1.02, yanchor: "bottom"} : {yref: "container", y: 0, yanchor: "bottom"};
-      out.legend = {...layout.legend, ...place};
+    if (layout.legend && layout.legend.orientation === "h" && (layout.legend.y < 0 || (layout.sliders || []).length)) {  // clear of the axis title
+      out.legend = {...layout.legend, yref: "container", y: 0, yanchor: "bottom"};
     }
     const ground = dark() ? "#2a2f37" : "#eef0f3";
     if (out.updatemenus) out.updatemenus = out.updatemenus.map(m => ({...m, font: {color: font}, bgcolor: ground, bordercolor: grid}));
-    if (out.sliders) out.sliders = out.sliders.map(s => ({...s, font: {color: font}, bgcolor: dark() ? "#4a515c" : "#e3e6ea"}));
+    if ((out.sliders || []).length) {  // above the plot: below it are the names of fields, long ones on a telephone
+      const place = {y: 1, yanchor: "bottom", pad: {t: 0, b: 26}, font: {color: font}, bgcolor: dark() ? "#4a515c" : "#e3e6ea"};
+      out.sliders = out.sliders.map(s => ({...s, ...place}));
+      const title = layout.title?.text || "", lines = title && title.split("<br>").length;
+      out.margin = {...layout.margin, t: 92 + (title ? 10 + 20 * lines : 0)};
+      if (title) out.title = {...layout.title, yref: "container", y: 1, yanchor: "top", pad: {t: 10 * lines}};
+    }
     return out;
   }
 
