@@ -28,8 +28,7 @@ TUNING_SEED = 100  # none of the reported ones
 TASKS = [("movielens-100k", "click"), ("movielens-100k", "like"), ("criteo-sample", "click")]
 BATCH = {"movielens-100k": 1024, "criteo-sample": 256}
 FILE = RESULTS / "leaderboard.json"
-WAITING = ("dcn_v2", "dhen", "gdcn")  # they join with their chapters
-NAMES = [*(m for m in MODELS if m not in WAITING), "gbdt"]
+NAMES = [*MODELS, "gbdt"]
 
 CROSSES = {
     "movielens-100k": [
