@@ -1,4 +1,4 @@
-"""Which model finds a planted cross, and how many cross layers does it take? DCN against networks of equal size.
+"""Which model finds a planted cross, and how many cross layers does it take? Against networks of equal size.
 
     python -m bench.planted_crosses             all that is missing; an interrupted run goes on where it stopped
     python -m bench.planted_crosses --fresh     everything again
@@ -9,6 +9,11 @@ embeddings of the same size and get the same effort: six settings (three rates, 
 as large), tried with three seeds and judged by mean validation log loss, then five seeds with the best; the same epochs
 and batches for all. The control repeats the five seeds of order 3 on labels by coin. MovieLens *click*: DCN with one to
 six cross layers, and each part alone, three seeds each, with the settings that the leaderboard chose for DCN.
+
+The modern three join with the same effort, seeds and control: the cross networks of DCN V2 and GDCN alone, with the
+order - 1 layers that DCN V2 needs; DHEN with two layers of dots, crosses and linear mixtures, two vectors each. Beside
+them stand two networks of one hidden layer: one with at least the parameters outside of the tables of GDCN (so also of
+DCN V2, which has about half as many), one with at least those of DHEN.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ import torch
 from bench import pool
 from bench.leaderboard import BATCH, load
 from recsys_lite.fields import Dataset
-from recsys_lite.models import DCN, FM, Model, WideDeep
+from recsys_lite.models import DCN, DCNV2, DHEN, FM, GDCN, Model, WideDeep
 from recsys_lite.planted import planted
 from recsys_lite.store import RESULTS, load_results
 from recsys_lite.train import fit, seed_everything
@@ -34,7 +39,10 @@ SETTINGS = [{"lr": lr, "std": std} for std in (0.01, 0.1) for lr in (0.003, 0.01
 DIM, LARGE = 4, (64, 32)
 PLANTED: dict[str, Any] = {"rows": 8000, "fields": 6, "values": 10, "noise": 0.1}
 TRAINING: dict[str, Any] = {"epochs": 40, "patience": 40, "batch_size": 250, "progress": False}
+MODERN = ["dcn_v2", "dhen", "gdcn"]
+EQUAL_TO = "network, equal to "
 NAMES = ["fm", *(f"cross {k}" for k in range(1, 5)), "network, equal", "network, large", "dcn"]
+NAMES += [*MODERN, EQUAL_TO + "gdcn", EQUAL_TO + "dhen"]
 VERSIONS: dict[str, dict[str, Any]] = {
     **{f"both, {k} cross layer{'s' * (k > 1)}": {"cross_layers": k} for k in range(1, 7)},
     "cross only": {"hidden": ()},
@@ -44,10 +52,14 @@ VERSIONS: dict[str, dict[str, Any]] = {
 Job = tuple[str, dict[str, Any]]
 
 
-def equal_width(order: int, inputs: int) -> int:
-    """Units of one hidden layer with at least the parameters of order - 1 cross layers and their linear layer."""
-    cross = 2 * inputs * (order - 1) + inputs + 1
-    return -(-(cross - 1) // (inputs + 2))  # a unit takes inputs + 2 numbers, and there is one bias more
+def equal_width(numbers: int, inputs: int) -> int:
+    """Units of one hidden layer, with at least as many numbers as given outside of the tables."""
+    return -(-(numbers - 1) // (inputs + 2))  # a unit takes inputs + 2 numbers, and there is one bias more
+
+
+def in_tables(model: Model) -> int:
+    """How many of a model's numbers are embeddings."""
+    return sum(p.numel() for n, p in model.named_parameters() if n.endswith("table.weight"))
 
 
 def build(name: str, dataset: Dataset, order: int, std: float = 0.01) -> Model:
@@ -68,8 +80,17 @@ def _build(name: str, dataset: Dataset, order: int) -> Model:
         return DCN(fields, dim=DIM, cross_layers=order - 1, hidden=LARGE)
     if name.startswith("cross"):
         return DCN(fields, dim=DIM, cross_layers=int(name.split()[1]), hidden=())
-    hidden = LARGE if name == "network, large" else (equal_width(order, DIM * len(fields)),)
-    return WideDeep(fields, dim=DIM, hidden=hidden, use_wide=False)
+    if name == "dcn_v2":
+        return DCNV2(fields, dim=DIM, cross_layers=order - 1, hidden=(), structure="cross")
+    if name == "gdcn":
+        return GDCN(fields, dim=DIM, cross_layers=order - 1, hidden=(), structure="cross")
+    if name == "dhen":
+        return DHEN(fields, dim=DIM, modules=("dot", "cross", "linear"), layers=2, out=2)
+    if name == "network, large":
+        return WideDeep(fields, dim=DIM, hidden=LARGE, use_wide=False)
+    other = _build(name.removeprefix(EQUAL_TO) if name.startswith(EQUAL_TO) else f"cross {order - 1}", dataset, order)
+    width = equal_width(other.parameter_count - in_tables(other), DIM * len(fields))
+    return WideDeep(fields, dim=DIM, hidden=(width,), use_wide=False)
 
 
 def version(name: str, dataset: Dataset) -> Model:
@@ -95,8 +116,8 @@ def work(kind: str, job: dict[str, Any]) -> dict[str, Any]:
     result = fit(model, dataset, seed=seed, evaluate_test=kind != "tuning", **options)
     metrics = result.validation if kind == "tuning" else result.test
     kept = {m: metrics[m] for m in ("auc", "log_loss")}
-    tables = sum(p.numel() for n, p in model.named_parameters() if n.endswith("table.weight"))
-    return {**job, **kept, "best_epoch": result.best_epoch, "parameters": result.parameters, "in_tables": tables}
+    sizes = {"parameters": result.parameters, "in_tables": in_tables(model)}
+    return {**job, **kept, "best_epoch": result.best_epoch, **sizes}
 
 
 def chosen(record: dict[str, Any], order: int, name: str) -> dict[str, Any]:
@@ -136,18 +157,16 @@ def wanted(record: dict[str, Any]) -> list[Job]:
     return jobs
 
 
+def place(run: dict[str, Any]) -> list[Any]:
+    """Where a run stands in its list."""
+    names = [*NAMES, *VERSIONS]
+    return [run.get("order"), names.index(run["model"]), run.get("std"), run.get("lr"), run["seed"]]
+
+
 def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> None:
-    """Fill what is missing, saving after each run; each list is kept in one order however the runs finish."""
-    places = [*NAMES, *VERSIONS]
+    """Fill what is missing, saving after each run."""
     record["about"] = {"planted": PLANTED, "training": TRAINING, "dim": DIM, "settings": SETTINGS}
-
-    def keep(job: pool.Job, result: dict[str, Any]) -> None:
-        runs = record[job[0]]
-        runs.append(result)
-        runs.sort(key=lambda r: [r.get("order"), places.index(r["model"]), r.get("std"), r.get("lr"), r["seed"]])
-        save()
-
-    pool.run(work, lambda: wanted(record), keep, processes)
+    pool.run(work, lambda: wanted(record), pool.into_lists(record, save, place), processes)
 
 
 def main() -> None:

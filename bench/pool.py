@@ -70,6 +70,22 @@ def run(
             raise
 
 
+def into_lists(
+    record: dict[str, list[Any]], save: Callable[[], None], place: Callable[[dict[str, Any]], Any]
+) -> Callable[[Job, dict[str, Any]], None]:
+    """A ``keep`` of :func:`run` for jobs whose first argument names a list of the record.
+
+    Each list stays in the order of ``place`` however the runs finish, so that the same runs give the same file.
+    """
+
+    def keep(job: Job, result: dict[str, Any]) -> None:
+        record[job[0]].append(result)
+        record[job[0]].sort(key=place)
+        save()
+
+    return keep
+
+
 def command(
     doc: str,
     file: Path,

@@ -14,6 +14,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -96,15 +98,19 @@ def compare(
     }  # fmt: skip
 
 
-def command(processes: int, *options: str) -> list[str]:
-    """What starts :func:`main` in several processes; a free port of the loopback address is found by torchrun."""
+def command(processes: int, *options: str, module: str = "recsys_lite.two_processes") -> list[str]:
+    """What starts a module in several processes; a free port of the loopback address is found by torchrun."""
     meet = ["--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1"]  # no host name is looked up
     run = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}", *meet]
-    return [*run, "-m", "recsys_lite.two_processes", *options]
+    return [*run, "-m", module, *options]
 
 
-def launch(processes: int = 2, *options: str, timeout: float = 600) -> dict[str, Any]:
-    """The report of :func:`main` with these options, run in several processes on this machine: optimiser -> report.
+def launch(
+    processes: int = 2, *options: str, timeout: float = 600, module: str = "recsys_lite.two_processes"
+) -> dict[str, Any]:
+    """The report of a module with these options, run in several processes on this machine: optimiser -> report.
+
+    The module writes its report to the path after ``--out``, as :func:`main` does.
 
     Raises:
         RuntimeError: with the end of what they wrote, if they fail. subprocess.TimeoutExpired: after ``timeout`` s.
@@ -112,11 +118,27 @@ def launch(processes: int = 2, *options: str, timeout: float = 600) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "report.json"
         environment = {"OMP_NUM_THREADS": "1", **os.environ}
-        line = command(processes, "--out", str(out), *options)
+        line = command(processes, "--out", str(out), *options, module=module)
         done = subprocess.run(line, capture_output=True, text=True, timeout=timeout, env=environment)
         if done.returncode:
             raise RuntimeError(f"{processes} processes failed:\n{(done.stdout + done.stderr)[-3000:]}")
         return read_json(out)
+
+
+@contextmanager
+def process_group(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """The group of the processes that torchrun started, on gloo, one thread each; over loopback on one machine."""
+    if "RANK" not in os.environ:
+        parser.error("start me with torchrun, as shown above")
+    torch.set_num_threads(1)
+    if os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]:
+        names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", names[0] if names else "")
+    dist.init_process_group("gloo", timeout=timedelta(seconds=300))
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
 
 
 def main() -> None:
@@ -130,14 +152,7 @@ def main() -> None:
     parser.add_argument("--single", action="store_true", help="float32 in place of float64")
     parser.add_argument("--out", type=Path, help="a JSON file for the whole report")
     given = parser.parse_args()
-    if "RANK" not in os.environ:
-        parser.error("start me with torchrun, as shown above")
-    torch.set_num_threads(1)
-    if os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]:  # one machine: talk over loopback
-        names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", names[0] if names else "")
-    dist.init_process_group("gloo", timeout=timedelta(seconds=300))
-    try:
+    with process_group(parser):
         dataset = data.load(given.dataset, path=given.path)
         settings = (given.steps, given.batch, given.seed, not given.single)
         reports = {name: compare(dataset, name, *settings) for name in given.optimizers}
@@ -146,8 +161,6 @@ def main() -> None:
                 print(name, {k: report[k] for k in ("loss_difference", "weight_difference", "weights_moved")})
             if given.out:
                 write_json(given.out, reports)
-    finally:
-        dist.destroy_process_group()
 
 
 if __name__ == "__main__":
