@@ -10,10 +10,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from recsys_lite import explain, plots
+from recsys_lite import explain, explain_crosses, plots
 from recsys_lite.data import DataUnavailable
 from recsys_lite.fields import Rows
-from recsys_lite.models import AutoInt, Model
+from recsys_lite.models import GDCN, AutoInt, Model
 from recsys_lite.models.cross_model import CrossModel
 
 from . import tables
@@ -35,6 +35,7 @@ class View:
     caveat: str
     by_row: bool = True
     layered: bool = False
+    lead: str = "The strongest pair"  # what the largest cell is
 
 
 def _has_pairs(model: Model) -> bool:
@@ -58,6 +59,12 @@ VIEWS = {
         "How strongly a cross layer can multiply the field of a line with that of a column: a norm of weights.",
         "It is the weights' view, the same for all rows. A large weight on vectors that hardly vary does little.",
         by_row=False, layered=True,
+    ),
+    "gates": View(
+        "Gates", lambda m: isinstance(m, GDCN),
+        "How far each layer's gate lets the products of a field pass: 1 is all, 0 nothing, 0.5 where training started.",
+        "An open gate does not make a field important: what passes also depends on the weights before and after it.",
+        lead="The widest open gate",
     ),
     "strength": View(
         "Interaction found by swapping", lambda m: True,
@@ -173,6 +180,8 @@ def computed(
         return explain.pair_strength(model, rows, signed=row is not None), "log-odds", row is not None
     if kind == "blocks":
         return explain.cross_strength(model, layer or 0), "norm", False
+    if kind == "gates":
+        return explain_crosses.open_gates(model, rows), "share passed", False
     names = [f.name for f in model.fields]
     if kind == "strength":
         return explain.square(ablated(*place), "strength", names), "log-odds", False
@@ -192,7 +201,7 @@ def show(
 ) -> None:  # fmt: skip
     """The map, in words and as a table."""
     a, b, value = strongest(table)
-    sentence = f"The strongest pair of {name(chosen)} here is **{a} × {b}** ({value:.4g} {unit})."
+    sentence = f"{view.lead} of {name(chosen)} here is **{a} × {b}** ({value:.4g} {unit})."
     st.markdown(f"**What you see.** {sentence} {view.reading}")
     if row is not None and data == "movielens-100k":
         dataset = load_dataset(data, task)

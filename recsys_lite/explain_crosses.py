@@ -1,4 +1,4 @@
-"""What the matrices and gates of DCN V2's cross layers do, as plain tables."""
+"""What the matrices and gates of DCN V2's and GDCN's cross layers do, as plain tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from . import metrics
 from .fields import Rows
 from .layers import CrossNetMix, CrossNetV2
-from .models import DCNV2
+from .models import DCNV2, GDCN
 
 
 def with_full_matrices(model: DCNV2) -> DCNV2:
@@ -80,3 +80,23 @@ def gate_shares(model: DCNV2, rows: Rows, layer: int = 0) -> pd.DataFrame:
         raise ValueError(f"gate_shares: layer {layer} of {model.cross.depth}")
     shares = model.cross.gates(layer, model.cross.states(model.input(rows))[layer])
     return pd.DataFrame(shares.numpy(), columns=[f"expert {k + 1}" for k in range(shares.shape[1])])
+
+
+@torch.no_grad()
+def open_gates(model: GDCN, rows: Rows) -> pd.DataFrame:
+    """How far GDCN's gates are open, between 0 and 1: a line per layer, a column per field.
+
+    Mean over the rows and over the field's places in :math:`c_l`; one row shows its own gates. Before training all are
+    near 1/2.
+
+    Example:
+        >>> from recsys_lite import data
+        >>> criteo = data.load("criteo-sample").select(["C1", "C2"])
+        >>> model = GDCN(criteo.fields, cross_layers=2)
+        >>> _ = model.cross.gate_weight.data.zero_()
+        >>> open_gates(model, criteo.test[:5]).to_numpy().tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
+    """
+    gates = [gate.mean(0) for gate in model.gates(rows)]  # L times (N,)
+    means = [{name: gate[place].mean().item() for name, place in model.input.blocks.items()} for gate in gates]
+    return pd.DataFrame(means, index=[f"layer {k + 1}" for k in range(len(gates))])

@@ -302,10 +302,10 @@ def test_every_model_can_be_looked_into(model):
     app = on_page("inside", data="movielens-100k.click", model=model)
     views = app.selectbox(key="inside.view").options
     assert "What a pair is worth" in views
-    for view in ("attention", "pairs", "blocks", "worth"):
+    for view in ("attention", "pairs", "blocks", "gates", "worth"):
         if inside.VIEWS[view].fits(common.load_model("movielens-100k", "click", model)):
             app = checked(app.selectbox(key="inside.view").set_value(view).run())
-            assert "The strongest pair of" in text(app) and not app.error
+            assert inside.VIEWS[view].lead + " of" in text(app) and not app.error
             assert query(app) | {"model": model, "view": view} == query(app)
 
 

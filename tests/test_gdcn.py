@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from bench import gdcn
 from bench.planted_crosses import EQUAL_TO, MODERN, ORDERS, PLANTED, build, in_tables
+from recsys_lite.explain_crosses import open_gates
 from recsys_lite.layers import GatedCrossNet
 from recsys_lite.models import DHEN, GDCN
 from recsys_lite.planted import planted
@@ -129,3 +130,19 @@ def test_stored_runs_are_complete_and_their_sizes_sum_to_less():
         if r["version"] in gdcn.KEPT:
             assert r["sizes"]["history"] == r["sizes"]["item"] and r["sizes"]["gender"] == 1
             assert r["width"] == sum(r["sizes"].values())
+
+
+def test_open_gates_are_the_means_of_a_fields_places():
+    torch.manual_seed(0)
+    model = GDCN(tiny.FIELDS, dim=3, cross_layers=2)
+    batch = tiny.rows(6)
+    table = open_gates(model, batch)
+    gates = model.gates(batch)
+    assert list(table.columns) == list(model.input.blocks) and table.shape[0] == 2
+    for layer, gate in enumerate(gates):
+        for name, place in model.input.blocks.items():
+            assert table.iloc[layer][name] == pytest.approx(gate[:, place].mean().item(), abs=1e-6)
+    one = open_gates(model, batch[2])
+    assert one.iloc[0].iloc[0] == pytest.approx(
+        gates[0][2, list(model.input.blocks.values())[0]].mean().item(), abs=1e-6
+    )
