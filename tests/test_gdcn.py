@@ -142,7 +142,5 @@ def test_open_gates_are_the_means_of_a_fields_places():
     for layer, gate in enumerate(gates):
         for name, place in model.input.blocks.items():
             assert table.iloc[layer][name] == pytest.approx(gate[:, place].mean().item(), abs=1e-6)
-    one = open_gates(model, batch[2])
-    assert one.iloc[0].iloc[0] == pytest.approx(
-        gates[0][2, list(model.input.blocks.values())[0]].mean().item(), abs=1e-6
-    )
+    first = next(iter(model.input.blocks.values()))
+    assert open_gates(model, batch[2]).iloc[0, 0] == pytest.approx(gates[0][2, first].mean().item(), abs=1e-6)
