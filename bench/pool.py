@@ -110,5 +110,5 @@ def command(
     record = read_json(file) if file.exists() and not arguments.fresh else empty
     started = time.time()
     fill(record, lambda: write_json(file, record), arguments)
-    runs = sum(len(part) for part in record.values() if isinstance(part, list))
+    runs = sum(isinstance(run, dict) for part in record.values() if isinstance(part, list) for run in part)
     print(f"{runs} runs in {file.name}, {time.time() - started:.0f} s this time")

@@ -50,11 +50,11 @@ def test_the_command_resumes_and_forgets_when_asked(tmp_path, monkeypatch, capsy
     file = tmp_path / "x.json"
 
     def fill(record, save, arguments):
-        record["runs"].append(len(record["runs"]))
+        record["runs"].append({"number": len(record["runs"])})
         save()
 
-    for options, expected in ([], [0]), ([], [0, 1]), (["--fresh", "--processes", "1"], [0]):
+    for options, count in ([], 1), ([], 2), (["--fresh", "--processes", "1"], 1):
         monkeypatch.setattr(sys, "argv", ["x", *options])
         pool.command("What it does.", file, {"runs": []}, fill)
-        assert json.loads(file.read_text()) == {"runs": expected}
-        assert f"{len(expected)} runs in x.json" in capsys.readouterr().out
+        assert json.loads(file.read_text()) == {"runs": [{"number": k} for k in range(count)]}
+        assert f"{count} runs in x.json" in capsys.readouterr().out
