@@ -62,9 +62,9 @@ VIEWS = {
     ),
     "gates": View(
         "Gates", lambda m: isinstance(m, GDCN),
-        "How far each layer's gate lets the products of a field pass: 1 is all, 0 nothing, 0.5 where training started.",
+        "A cell is a gate less ½, where training started: blue lets more of a field's products pass, red less.",
         "An open gate does not make a field important: what passes also depends on the weights before and after it.",
-        lead="The widest open gate",
+        lead="The gate that moved most",
     ),
     "strength": View(
         "Interaction found by swapping", lambda m: True,
@@ -181,7 +181,7 @@ def computed(
     if kind == "blocks":
         return explain.cross_strength(model, layer or 0), "norm", False
     if kind == "gates":
-        return explain_crosses.open_gates(model, rows), "share passed", False
+        return explain_crosses.open_gates(model, rows) - 0.5, "gate − ½", True
     names = [f.name for f in model.fields]
     if kind == "strength":
         return explain.square(ablated(*place), "strength", names), "log-odds", False
