@@ -15,15 +15,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from . import data
-from .fields import Dataset, Rows
+from .fields import Dataset
 from .hybrid import HybridDHEN, Traffic, promised, whole
 from .models import DHEN
 from .store import write_json
 from .train import seed_everything
-from .two_processes import OPTIMIZERS, process_group
+from .two_processes import OPTIMIZERS, process_group, steps_of_one
 
 MODULE = "recsys_lite.four_processes"
 KINDS = ["dot", "attention", "convolution", "linear", "cross"]
@@ -60,15 +59,8 @@ def compare(
     kind, lr = OPTIMIZERS[optimizer]
     by_one, by_all = (kind(m.parameters(), lr=lr) for m in (alone, sharded.model))
     losses: tuple[list[float], list[float]] = ([], [])
-    for rows in dataset.train.batches(batch, generator=torch.Generator().manual_seed(seed)):
-        if len(losses[0]) == steps:
-            break
-        rows = Rows(rows.ids, rows.numeric.to(dtype), rows.bags, rows.label.to(dtype))  # type: ignore[union-attr]
-        loss = bce(alone(rows), rows.label)  # type: ignore[arg-type]
-        by_one.zero_grad()
-        loss.backward()
-        by_one.step()
-        losses[0].append(loss.item())
+    for rows, loss in steps_of_one(alone, by_one, dataset, steps, batch, seed):
+        losses[0].append(loss)
         with Traffic(per_host) as traffic:
             part = torch.tensor(sharded.step(rows, by_all), dtype=dtype)
         dist.all_reduce(part)

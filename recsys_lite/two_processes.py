@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from . import data
 from .fields import Dataset, Rows
-from .models import DLRM
+from .models import DLRM, Model
 from .scale import ShardedDLRM
 from .store import read_json, write_json
 from .train import seed_everything
@@ -61,15 +62,8 @@ def compare(
     kind, lr = OPTIMIZERS[optimizer]
     by_one, by_all = (kind(m.parameters(), lr=lr) for m in (alone, sharded))
     losses: tuple[list[float], list[float]] = ([], [])
-    for rows in dataset.train.batches(batch, generator=torch.Generator().manual_seed(seed)):
-        if len(losses[0]) == steps:
-            break
-        rows = Rows(rows.ids, rows.numeric.to(dtype), rows.bags, rows.label.to(dtype))  # type: ignore[union-attr]
-        loss = bce(alone(rows), rows.label)  # type: ignore[arg-type]
-        by_one.zero_grad()
-        loss.backward()
-        by_one.step()
-        losses[0].append(loss.item())
+    for rows, loss in steps_of_one(alone, by_one, dataset, steps, batch, seed):
+        losses[0].append(loss)
         losses[1].append(sharded.step(rows, by_all))
     state, gathered = alone.state_dict(), sharded.gather()
     networks = torch.cat([p.detach().flatten() for p in sharded.networks.parameters()])
@@ -96,6 +90,20 @@ def compare(
         "owner": sharded.owner,
         "ranks": ranks,
     }  # fmt: skip
+
+
+def steps_of_one(
+    model: Model, optimizer: torch.optim.Optimizer, dataset: Dataset, steps: int, batch: int, seed: int
+) -> Iterator[tuple[Rows, float]]:
+    """Train in one process: each batch, in the model's precision, and its loss before the step that it was used for."""
+    dtype = next(model.parameters()).dtype
+    for rows in islice(dataset.train.batches(batch, generator=torch.Generator().manual_seed(seed)), steps):
+        rows = Rows(rows.ids, rows.numeric.to(dtype), rows.bags, rows.label.to(dtype))  # type: ignore[union-attr]
+        loss = bce(model(rows), rows.label)  # type: ignore[arg-type]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        yield rows, loss.item()
 
 
 def command(processes: int, *options: str, module: str = "recsys_lite.two_processes") -> list[str]:

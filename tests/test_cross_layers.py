@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import FIELDS, rows
+from tiny import FIELDS, filled, rows
 from torch.testing import assert_close
 
 from recsys_lite.layers import CrossNetMix, CrossNetV2, EnsembleLayer, GatedCrossNet, SizedEmbedding, StackedInput
@@ -10,14 +10,6 @@ from recsys_lite.layers.ensemble import MODULES
 from recsys_lite.models import DCNV2, DHEN, GDCN
 
 SIZES = {"user": 3, "item": 5, "genres": 2, "history": 5}
-
-
-def filled(module, std=0.5):
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for p in module.parameters():
-            p.normal_(std=std)
-    return module
 
 
 def test_full_cross_layer_by_hand():

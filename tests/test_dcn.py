@@ -5,7 +5,7 @@ from itertools import combinations, product
 import pandas as pd
 import pytest
 import torch
-from tiny import FIELDS, rows
+from tiny import FIELDS, filled, rows
 from torch.testing import assert_close
 
 from bench.planted_crosses import NAMES, ORDERS, PLANTED, SEEDS, SETTINGS, VERSIONS, build, chosen, wanted
@@ -15,14 +15,6 @@ from recsys_lite.metrics import auc
 from recsys_lite.models import DCN
 from recsys_lite.planted import planted
 from recsys_lite.store import RESULTS, load_results, read_json
-
-
-def filled(module, std=0.5):
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for p in module.parameters():
-            p.normal_(std=std)
-    return module
 
 
 def whole_numbers(inputs, layers):

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 import torch
-from tiny import FIELDS, rows
+from tiny import FIELDS, filled, rows
 from torch.testing import assert_close
 
 from bench.dcn_v2 import FILE, PLANTED_SEEDS, SEEDS, TASKS, VERSIONS, build, named, sizes, version, wanted
@@ -16,14 +16,6 @@ from recsys_lite.planted import planted
 from recsys_lite.store import load_results, read_json
 
 SIZES = {"user": 3, "item": 5, "genres": 2, "history": 5}
-
-
-def filled(module, std=0.5):
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for p in module.parameters():
-            p.normal_(std=std)
-    return module
 
 
 @pytest.mark.parametrize("layers", [1, 2, 4])

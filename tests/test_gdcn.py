@@ -1,5 +1,7 @@
 """GDCN's gates row by row, and the two benchmarks behind its chapter: sizes of networks, jobs, stored runs."""
 
+from functools import partial
+
 import pandas as pd
 import pytest
 import tiny
@@ -14,13 +16,7 @@ from recsys_lite.models import DHEN, GDCN
 from recsys_lite.planted import planted
 from recsys_lite.store import RESULTS, read_json
 
-
-def filled(model, std=0.3):
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for p in model.parameters():
-            p.normal_(std=std)
-    return model
+filled = partial(tiny.filled, std=0.3)
 
 
 @pytest.mark.parametrize("structure", ["parallel", "stacked", "cross"])

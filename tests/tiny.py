@@ -29,5 +29,14 @@ def rows(count: int, seed: int = 0) -> Rows:
     return Rows(ids, torch.randn(count, 1, generator=g), {"genres": bag(4, 3), "history": bag(7, 4)}, label, group)
 
 
+def filled(module: torch.nn.Module, std: float = 0.5) -> torch.nn.Module:
+    """All parameters random, so that nothing is zero by its start."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.normal_(std=std)
+    return module
+
+
 def dataset(count: int = 600) -> Dataset:
     return Dataset("tiny", "parity", FIELDS, rows(count, 1), rows(200, 2), rows(200, 3))
