@@ -12,9 +12,11 @@ from bench import gdcn
 from bench.planted_crosses import EQUAL_TO, MODERN, ORDERS, PLANTED, build, in_tables
 from recsys_lite.explain_crosses import open_gates
 from recsys_lite.layers import GatedCrossNet
+from recsys_lite.metrics import interval
 from recsys_lite.models import DHEN, GDCN
 from recsys_lite.planted import planted
 from recsys_lite.store import RESULTS, read_json
+from recsys_lite.train import fit, seed_everything
 
 filled = partial(tiny.filled, std=0.3)
 
@@ -111,6 +113,17 @@ def test_depth_models_differ_in_the_gates_alone():
     assert names[1] - names[0] == {"cross.gate_weight"} and names[0] < names[1]
 
 
+def test_equal_sizes_by_field_train_like_one_size_for_all():
+    """So a difference between versions is one of sizes, not of the tables behind them."""
+    data = tiny.dataset(300)
+    metrics = []
+    for dim in (4, {f.name: 4 for f in data.fields if f.kind != "numeric"}):
+        seed_everything(0)
+        model = GDCN(data.fields, dim=dim, cross_layers=2, hidden=(8,))
+        metrics.append(fit(model, data, epochs=2, batch_size=50, lr=0.01, seed=0, progress=False).test)
+    assert metrics[0] == pytest.approx(metrics[1], abs=1e-6)
+
+
 STORED = read_json(RESULTS / "gdcn.json") if (RESULTS / "gdcn.json").exists() else None
 
 
@@ -140,3 +153,15 @@ def test_open_gates_are_the_means_of_a_fields_places():
             assert table.iloc[layer][name] == pytest.approx(gate[:, place].mean().item(), abs=1e-6)
     first = next(iter(model.input.blocks.values()))
     assert open_gates(model, batch[2]).iloc[0, 0] == pytest.approx(gates[0][2, first].mean().item(), abs=1e-6)
+
+
+def test_what_the_chapter_says_of_the_stored_sizes():
+    """Less AUC at every share, below each seed of the full model; one smaller size for all does no worse."""
+    auc = pd.DataFrame(STORED["sizes"]).pivot_table(index="seed", columns="version", values="auc")
+    full = auc[gdcn.FULL]
+    for name in gdcn.KEPT:
+        assert auc[name].mean() < full.min() and interval(auc[name] - full)[2] < 0
+    assert full.min() < auc["8 for all"].mean() < full.max()
+    assert interval(auc["95% of variance"] - auc["4 for all"])[1] <= 0
+    kept = [r["sizes"] for r in STORED["sizes"] if r["version"] == "95% of variance"]
+    assert sum(s["hour"] for s in kept) > sum(s["item"] for s in kept)
