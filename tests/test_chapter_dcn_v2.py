@@ -1,5 +1,6 @@
 """The chapter's own code: loops, vectors, experts, module and views agree with each other and with the library."""
 
+import pandas as pd
 import pytest
 import torch
 from notebook_code import definitions
@@ -140,3 +141,12 @@ def test_rescaling_a_field_changes_its_column_of_the_map_only():
 def test_numbers_of_a_layer(width, rank, experts):
     layer = CrossNetMix(width, 1, rank, experts) if experts else CrossNetV2(width, 1, rank)
     assert chapter.layer_numbers(width, rank, experts) == sum(p.numel() for p in layer.parameters())
+
+
+def test_the_trend_is_the_mean_rank_correlation_and_how_often_chance_reaches_it():
+    rising = pd.DataFrame([[1.0, 2, 3, 4, 5], [2.0, 3, 5, 8, 9]])
+    assert chapter.trend(rising) == (pytest.approx(1.0), pytest.approx(1 / 2000))  # one table of 14,400
+    found, chance = chapter.trend(rising[rising.columns[::-1]])
+    assert found == pytest.approx(-1.0) and chance == 1
+    assert chapter.trend(pd.DataFrame([[1.0, 2, 3], [3.0, 2, 1]]))[0] == pytest.approx(0.0)
+    assert 0.1 < chapter.trend(pd.DataFrame([[1.0, 2, 3]]))[1] < 0.25  # one of six orders
