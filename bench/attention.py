@@ -232,9 +232,9 @@ def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> Non
     }
 
     def wanted() -> list[pool.Job]:
-        done = {key(run) for run in record["runs"]}
+        done = {(run["variant"], run["kind"], run["seed"]) for run in record["runs"]}
         jobs = [(v, kind, seed) for kind, seeds in SEEDS.items() for seed in seeds for v in VARIANTS]
-        return [(*j, setting) for j in jobs if (VARIANTS.index(j[0]), list(SEEDS).index(j[1]), j[2]) not in done]
+        return [(*job, setting) for job in jobs if job not in done]
 
     def keep(_: pool.Job, result: dict[str, Any]) -> None:
         record["runs"] = sorted([*record["runs"], result], key=key)

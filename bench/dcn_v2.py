@@ -22,6 +22,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from bench import pool
 from bench.leaderboard import BATCH, load
+from bench.planted_crosses import in_tables
 from recsys_lite import explain
 from recsys_lite.fields import Dataset, Field
 from recsys_lite.metrics import auc
@@ -112,8 +113,8 @@ def work(kind: str, job: dict[str, Any], setting: dict[str, Any]) -> dict[str, A
         kept["best"] = auc(dataset.test.label, dataset.extras["probability"]) if job["signal"] else 0.5
         if job["task"] == "pairs" and name != "fm":
             kept["named"] = named(model, dataset)
-    tables = sum(p.numel() for n, p in model.named_parameters() if n.endswith("table.weight"))
-    return {**job, **kept, "best_epoch": result.best_epoch, "parameters": result.parameters, "in_tables": tables}
+    size = {"parameters": result.parameters, "in_tables": in_tables(model)}
+    return {**job, **kept, "best_epoch": result.best_epoch, **size}
 
 
 def place(r: dict[str, Any]) -> list[Any]:

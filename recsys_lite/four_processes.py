@@ -7,7 +7,6 @@ On one machine, over loopback, two "hosts" of two processes::
 
 from __future__ import annotations
 
-import argparse
 import copy
 import time
 from pathlib import Path
@@ -20,9 +19,8 @@ from . import data
 from .fields import Dataset
 from .hybrid import HybridDHEN, Traffic, promised, whole
 from .models import DHEN
-from .store import write_json
 from .train import seed_everything
-from .two_processes import OPTIMIZERS, process_group, steps_of_one
+from .two_processes import OPTIMIZERS, options, process_group, steps_of_one, tell
 
 MODULE = "recsys_lite.four_processes"
 KINDS = ["dot", "attention", "convolution", "linear", "cross"]
@@ -132,29 +130,18 @@ def on_the_wire(size: int = 8_000_000) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="criteo-sample", choices=sorted(data.DATASETS))
-    parser.add_argument("--path", help="of your own copy of the data")
+    parser = options(__doc__)
     parser.add_argument("--per-host", type=int, default=2, help="processes that count as one host, default 2")
     parser.add_argument("--optimizer", default="adam", choices=sorted(OPTIMIZERS))
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--single", action="store_true", help="float32 in place of float64")
-    parser.add_argument("--out", type=Path, help="a JSON file for the whole report")
     given = parser.parse_args()
     with process_group(parser):
         dataset = data.load(given.dataset, path=given.path)
         settings = (given.per_host, given.optimizer, given.steps, given.batch, given.seed, not given.single)
         designs = {"hybrid": dist.get_world_size() // given.per_host, "full": 1}
         reports = {k: compare(dataset, copies, *settings, layers=given.layers) for k, copies in designs.items()}
-        wire = on_the_wire()
-        if dist.get_rank() == 0:
-            for name, report in reports.items():
-                print(name, {k: report[k] for k in ("loss_difference", "weight_difference", "weights_moved")})
-            if given.out:
-                write_json(given.out, {**reports, "wire": wire})
+        tell(reports, given.out, wire=on_the_wire())
 
 
 if __name__ == "__main__":

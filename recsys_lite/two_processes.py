@@ -149,26 +149,37 @@ def process_group(parser: argparse.ArgumentParser) -> Iterator[None]:
         dist.destroy_process_group()
 
 
-def main() -> None:
+def options(doc: str) -> argparse.ArgumentParser:
+    """The arguments that both such commands have: which data, how they are shared out, where the report goes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="criteo-sample", choices=sorted(data.DATASETS))
     parser.add_argument("--path", help="of your own copy of the data")
-    parser.add_argument("--optimizers", nargs="+", default=["sgd"], choices=sorted(OPTIMIZERS))
-    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--single", action="store_true", help="float32 in place of float64")
     parser.add_argument("--out", type=Path, help="a JSON file for the whole report")
+    return parser
+
+
+def tell(reports: dict[str, dict[str, Any]], out: Path | None, **more: Any) -> None:
+    """On the first rank: print how far apart, and write the reports and what else there is to a file."""
+    if dist.get_rank() == 0:
+        for name, report in reports.items():
+            print(name, {k: report[k] for k in ("loss_difference", "weight_difference", "weights_moved")})
+        if out:
+            write_json(out, {**reports, **more})
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--optimizers", nargs="+", default=["sgd"], choices=sorted(OPTIMIZERS))
+    parser.add_argument("--steps", type=int, default=20)
     given = parser.parse_args()
     with process_group(parser):
         dataset = data.load(given.dataset, path=given.path)
         settings = (given.steps, given.batch, given.seed, not given.single)
         reports = {name: compare(dataset, name, *settings) for name in given.optimizers}
-        if dist.get_rank() == 0:
-            for name, report in reports.items():
-                print(name, {k: report[k] for k in ("loss_difference", "weight_difference", "weights_moved")})
-            if given.out:
-                write_json(given.out, reports)
+        tell(reports, given.out)
 
 
 if __name__ == "__main__":
