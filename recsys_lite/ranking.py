@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from .data.leave_one_out import LeaveOneOut
 from .fields import Rows
-from .train import Optimizers, Result, _Checkpoint, _stale, _train_epoch
+from .train import Optimizers, Result, _train_epoch, run_epochs
 
 K = 10  # length of the list that a user sees
 
@@ -167,33 +165,17 @@ def fit_ranking(
     adam = lambda m: torch.optim.Adam(m.parameters(), lr=lr, weight_decay=weight_decay, fused=True)  # noqa: E731
     optimizers: Optimizers = [(optimizer or adam)(model)]
     forbidden = data.mask("train", "validation", "test") if spare_held_out else data.mask("train")
-    best = {k: v.clone() for k, v in model.state_dict().items()}
-    state = _Checkpoint(Path(checkpoint)) if checkpoint is not None else None
-    if state is not None and state.exists():
-        best = state.restore(model, optimizers, result)
-    else:
-        result.validation = evaluate_ranking(model, data, "validation")
-    if monitor not in result.validation:
-        raise ValueError(f"fit_ranking: unknown metric {monitor!r}; there are {sorted(result.validation)}")
-    bar = tqdm(total=epochs, initial=len(result.curve), disable=not progress, desc=result.model, unit="epoch")
-    while len(result.curve) < epochs and not _stale(result, patience):
-        started = time.perf_counter()
-        epoch = len(result.curve) + 1
+
+    def train_epoch(epoch: int) -> float:
         rows = epoch_rows(data, forbidden, negatives, seed, epoch if redraw else 1)
-        loss = _train_epoch(model, rows, optimizers, batch_size, seed, epoch)
-        validation = evaluate_ranking(model, data, "validation")
-        result.curve.append({"epoch": epoch, "train_loss": loss, **validation})
-        if validation[monitor] > result.validation[monitor]:
-            result.best_epoch, result.validation = epoch, validation
-            best = {k: v.clone() for k, v in model.state_dict().items()}
-        result.seconds += time.perf_counter() - started
-        if state is not None:
-            state.write(model, optimizers, best, result)
-        bar.set_postfix(loss=f"{loss:.4f}", **{monitor: f"{validation[monitor]:.4f}"})
-        bar.update()
-    bar.close()
-    model.load_state_dict(best)
-    model.eval()
+        return _train_epoch(model, rows, optimizers, batch_size, seed, epoch)
+
+    run_epochs(
+        model, result, optimizers, train_epoch=train_epoch,
+        validate=lambda: evaluate_ranking(model, data, "validation"),
+        epochs=epochs, patience=patience, monitor=monitor, higher=True, from_start=True,
+        checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
     if evaluate_test:
         result.test = evaluate_ranking(model, data, "test")
     return result

@@ -131,22 +131,55 @@ def fit(
         else optimizer(model)
     )
     optimizers = [built] if isinstance(built, torch.optim.Optimizer) else list(built)
+    run_epochs(
+        model, result, optimizers,
+        train_epoch=lambda epoch: _train_epoch(model, dataset.train, optimizers, batch_size, seed, epoch),
+        validate=lambda: _evaluate(model, dataset.validation),
+        epochs=epochs, patience=patience, monitor=monitor, higher=monitor in ("auc", "grouped_auc"),
+        checkpoint=checkpoint, progress=progress,
+    )  # fmt: skip
+    if evaluate_test:
+        result.test = _evaluate(model, dataset.test)
+    return result
+
+
+def run_epochs(
+    model: nn.Module, result: Result, optimizers: Optimizers, *, train_epoch: Callable[[int], float],
+    validate: Callable[[], dict[str, float]], epochs: int, patience: int, monitor: str, higher: bool,
+    from_start: bool = False, checkpoint: str | Path | None = None, progress: bool = True,
+) -> None:  # fmt: skip
+    """The loop of every kind of training: an epoch, its validation, the best weights kept, a stop when stale.
+
+    Args:
+        model: trained in place; it ends in evaluation mode with the weights of the best epoch.
+        result: filled with curve, best epoch, its validation metrics and seconds.
+        optimizers: whose state a checkpoint holds.
+        train_epoch: trains the epoch of a number (from 1), returns the mean loss.
+        validate: metrics of the weights as they are.
+        epochs, patience, checkpoint, progress: see :func:`fit`.
+        monitor, higher: the metric that chooses the epoch, and whether more of it is better.
+        from_start: whether the weights at the start count as epoch 0, which may be the best.
+
+    Raises:
+        ValueError: for an unknown metric, or a checkpoint of other settings.
+    """
     best = {k: v.clone() for k, v in model.state_dict().items()}
     state = _Checkpoint(Path(checkpoint)) if checkpoint is not None else None
     if state is not None and state.exists():
         best = state.restore(model, optimizers, result)
-
-    sign = 1.0 if monitor in ("auc", "grouped_auc") else -1.0
+    elif from_start:
+        result.validation = validate()
+        _known(monitor, result.validation)
+    sign = 1.0 if higher else -1.0
     bar = tqdm(total=epochs, initial=len(result.curve), disable=not progress, desc=result.model, unit="epoch")
     while len(result.curve) < epochs and not _stale(result, patience):
         started = time.perf_counter()
         epoch = len(result.curve) + 1
-        loss = _train_epoch(model, dataset.train, optimizers, batch_size, seed, epoch)
-        validation = _evaluate(model, dataset.validation)
-        if monitor not in validation:
-            raise ValueError(f"fit: unknown metric {monitor!r}; there are {sorted(validation)}")
+        loss = train_epoch(epoch)
+        validation = validate()
+        _known(monitor, validation)
         result.curve.append({"epoch": epoch, "train_loss": loss, **validation})
-        if not result.best_epoch or sign * validation[monitor] > sign * result.validation[monitor]:
+        if not result.validation or sign * validation[monitor] > sign * result.validation[monitor]:
             result.best_epoch, result.validation = epoch, validation
             best = {k: v.clone() for k, v in model.state_dict().items()}
         result.seconds += time.perf_counter() - started
@@ -157,9 +190,11 @@ def fit(
     bar.close()
     model.load_state_dict(best)
     model.eval()
-    if evaluate_test:
-        result.test = _evaluate(model, dataset.test)
-    return result
+
+
+def _known(monitor: str, metrics: dict[str, float]) -> None:
+    if monitor not in metrics:
+        raise ValueError(f"training: unknown metric {monitor!r}; there are {sorted(metrics)}")
 
 
 def _stale(result: Result, patience: int) -> bool:

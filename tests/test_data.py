@@ -97,7 +97,7 @@ def test_movielens_counts_add_up(movielens):
 
 def test_each_part_is_later_and_history_is_strictly_before():
     raw = movielens_module.read_raw()
-    events = movielens_module._ordered(raw)
+    events = movielens_module.ordered(raw)
     by = events.groupby(["u", "part"])["timestamp"].agg(["min", "max"]).unstack()
     assert (by["max"][0] <= by["min"][1]).all() and (by["max"][1] <= by["min"][2]).all()
     past = movielens_module._past(events, 10)

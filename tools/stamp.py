@@ -33,8 +33,8 @@ import sys
 REPOSITORY, REVISION = {repository}, {revision}
 if importlib.util.find_spec("recsys_lite") is None:
     if not REPOSITORY:
-        raise ModuleNotFoundError("recsys_lite is missing. In a clone of its repository: pip install -e '.[plots]'")
-    source = "recsys-lite[plots] @ git+" + REPOSITORY + ("@" + REVISION if REVISION else "")
+        raise ModuleNotFoundError("recsys_lite is missing. In a clone of its repository: pip install -e '.[{extras}]'")
+    source = "recsys-lite[{extras}] @ git+" + REPOSITORY + ("@" + REVISION if REVISION else "")
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -79,7 +79,7 @@ def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
     if repository.startswith("https://"):
         links.append(("Source", f"{repository.removesuffix('.git')}/blob/{revision}/book/{slug}.ipynb"))
     if address["app"]:
-        links.append(("Explorer", f"{address['app'].rstrip('/')}/?{chapter['explore']}"))
+        links.append(("Explorer", f"{address['app'].rstrip('/')}/{chapter['explore']}"))
     row = [f'<a href="{html.escape(url)}">{name}</a>' for name, url in links]
     facts = [chapter["level"], run_time(slug, times), f"{chapter['ram']} memory"]
     if chapter["data"]:
@@ -92,7 +92,7 @@ def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
 
 def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any], titles: dict[str, str]) -> str:
     """The text of a chapter's first cell."""
-    explorer = f"http://localhost:8501/?{chapter['explore']}"
+    explorer = f"http://localhost:8501/{chapter['explore']}"
     lines = [
         f"# {chapter['title']}",
         f'<p class="rl-idea">{html.escape(chapter["idea"])}</p>',
@@ -106,10 +106,10 @@ def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
     return "\n\n".join(lines)
 
 
-def setup(address: dict[str, str]) -> str:
+def setup(address: dict[str, str], extras: str = "plots") -> str:
     """The text of a chapter's set-up cell."""
     quoted = {key: json.dumps(address[key], ensure_ascii=False) for key in ("repository", "revision")}
-    return SETUP.format(**quoted)
+    return SETUP.format(**quoted, extras=extras)
 
 
 def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
@@ -188,7 +188,12 @@ def stamp(root: Path = ROOT, check: bool = False) -> list[str]:
             continue
         notebook = nbformat.read(path, as_version=4)
         before = nbformat.writes(notebook)
-        after = stamped(notebook, header(chapter, address, times, titles), setup(address), chapter["slug"])
+        after = stamped(
+            notebook,
+            header(chapter, address, times, titles),
+            setup(address, chapter.get("extras", "plots")),
+            chapter["slug"],
+        )
         if nbformat.writes(after) != before:
             wrong.append(path.name)
             if not check:

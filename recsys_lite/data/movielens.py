@@ -40,7 +40,7 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
     if history < 1:
         raise ValueError(f"movielens-100k: history must be at least 1, got {history}")
     raw = read_raw(path)
-    events = _ordered(raw)
+    events = ordered(raw)
     past = _past(events, history)
     train = events["part"] == 0
     negatives = _negatives(events, raw, seed) if task == "click" else None
@@ -70,7 +70,7 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
     return Dataset("movielens-100k", task, fields, parts[0], parts[1], parts[2], about, extras)
 
 
-def _ordered(raw: Raw) -> pd.DataFrame:
+def ordered(raw: Raw) -> pd.DataFrame:
     """Ratings by user and time, each with its part: 0 train, 1 validation, 2 test."""
     events = raw.ratings.assign(u=raw.ratings["user"].astype(int), i=raw.ratings["item"].astype(int))
     events = events.sort_values(["u", "timestamp", "i"], kind="stable").reset_index(drop=True)
