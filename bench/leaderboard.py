@@ -38,8 +38,12 @@ CROSSES = {
     "criteo-sample": [("C1", "C2"), ("C5", "C8"), ("C6", "C9"), ("C14", "C17"), ("C20", "C23")],
 }  # fmt: skip
 
-#: where the class's default is the paper's size, a size that fits 240,000 rows and embeddings of 16
-SIZES: dict[str, dict[str, Any]] = {"autoint": {"units": 8}}
+#: of the fields that are known before a film is chosen
+QUERY = ["user", "gender", "age", "occupation", "hour", "weekday", "history"]
+#: where the class's default is the paper's size, a size that fits 240,000 rows and embeddings of 16; towers read all
+SIZES: dict[str, dict[str, Any]] = {
+    "autoint": {"units": 8}, "two_towers": {"query": QUERY}, "split_network": {"query": QUERY},
+}  # fmt: skip
 
 ADAM = [{"lr": lr, "weight_decay": wd} for lr in (1e-3, 3e-3, 1e-2) for wd in (0.0, 1e-5)]
 FTRL_ADAGRAD = [{"l1": l1, "lr_deep": lr} for lr in (0.01, 0.03, 0.1) for l1 in (1e-4, 1e-3)]
@@ -61,8 +65,8 @@ def search_space(name: str) -> list[dict[str, Any]]:
 
 
 def possible(dataset: str, name: str) -> bool:
-    """Whether a data set has what a model needs: NCF reads a user and an item, which Criteo does not name."""
-    return not (name == "ncf" and dataset == "criteo-sample")
+    """Whether a data set has what a model needs: Criteo does not say which field is of the user, which of the ad."""
+    return not (name in ("ncf", "two_towers", "split_network") and dataset == "criteo-sample")
 
 
 @functools.cache

@@ -15,7 +15,7 @@ DIVERGING = [[0.0, "#D55E00"], [0.5, "#F4F4F4"], [1.0, "#0072B2"]]
 MODEL_COLOURS = {
     "popularity": NEUTRAL, "logistic_regression": "#8C564B", "gbdt": "#5B6770", "mlp": OCHRE,
     "fm": BLUE, "wide_deep": ORANGE, "deepfm": GREEN, "ncf": PINK, "dcn": RED, "autoint": SKY, "dlrm": "#7A5195",
-    "dcn_v2": "#A23B00", "dhen": "#3B6E8F", "gdcn": "#8C6D00", "lightgcn": "#00735C", "two_tower": "#9E4F7D",
+    "dcn_v2": "#A23B00", "dhen": "#3B6E8F", "gdcn": "#8C6D00", "lightgcn": "#00735C", "two_towers": "#9E4F7D",
     "pal": "#4B7BEC", "watch_next": "#C26DBC", "split_network": "#6B8E23",
 }  # fmt: skip
 

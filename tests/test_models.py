@@ -25,7 +25,9 @@ CROSSES = [("user", "genres"), ("history", "item")]
 
 def build(name):
     torch.manual_seed(3)
-    model = MODELS[name](FIELDS, CROSSES) if name == "wide_deep" else MODELS[name](FIELDS)
+    sides = {"query": ("user", "price", "history"), "candidate": ("item", "genres")}
+    more = {"wide_deep": {"crosses": CROSSES}, "two_towers": sides, "split_network": sides}
+    model = MODELS[name](FIELDS, **more.get(name, {}))
     with torch.no_grad():
         for p in model.parameters():
             p.copy_(torch.randn_like(p) * 0.3)

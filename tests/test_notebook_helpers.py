@@ -176,7 +176,7 @@ def test_map_lights_one_chapter(shown: list[dict]) -> None:
 
 def test_every_model_has_its_colour() -> None:
     names = (
-        "fm wide_deep deepfm ncf dcn autoint dlrm dcn_v2 dhen gdcn lightgcn two_tower pal watch_next split_network "
+        "fm wide_deep deepfm ncf dcn autoint dlrm dcn_v2 dhen gdcn lightgcn two_towers pal watch_next split_network "
         "mlp gbdt popularity logistic_regression"
     ).split()
     assert set(names) <= set(palette.MODEL_COLOURS)

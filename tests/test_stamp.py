@@ -99,7 +99,7 @@ def test_one_command_sets_the_address_everywhere(copy: Path) -> None:
         assert f'"{SET["repository"]}", "v1"' in book.by_tag(notebook, "setup")[0].source
         header = book.by_tag(notebook, "header")[0].source
         assert f"https://colab.research.google.com/github/someone/recsys-lite/blob/v1/book/{path.name}" in header
-        assert html.escape(f"https://app.example/?{explore[path.stem]}") in header
+        assert html.escape(f"https://app.example/{explore[path.stem]}") in header
     stamp.main(["--check"], copy)
 
 
