@@ -258,13 +258,12 @@ class Dataset:
 
     def select(self, names: Sequence[str]) -> Dataset:
         """The same rows with only the named fields, in the order given."""
-        chosen = tuple(self.field(name) for name in names)
         return replace(
             self,
-            fields=tuple(replace(f, table=f.table if f.table in names else f.name) for f in chosen),
-            train=self._select(self.train, chosen),
-            validation=self._select(self.validation, chosen),
-            test=self._select(self.test, chosen),
+            fields=choose_fields(self.fields, names),
+            train=choose_columns(self.fields, self.train, names),
+            validation=choose_columns(self.fields, self.validation, names),
+            test=choose_columns(self.fields, self.test, names),
         )
 
     def drop(self, *names: str) -> Dataset:
@@ -272,17 +271,6 @@ class Dataset:
         for name in names:
             self.field(name)
         return self.select([f.name for f in self.fields if f.name not in names])
-
-    def _select(self, rows: Rows, chosen: Sequence[Field]) -> Rows:
-        columns = {k: [f.name for f in self.fields if f.kind == k] for k in ("categorical", "numeric")}
-        pick = lambda kind: [columns[kind].index(f.name) for f in chosen if f.kind == kind]  # noqa: E731
-        return Rows(
-            rows.ids[:, pick("categorical")],
-            rows.numeric[:, pick("numeric")],
-            {f.name: rows.bags[f.name] for f in chosen if f.is_bag},
-            rows.label,
-            rows.group,
-        )
 
     def decode(self, rows: Rows, index: int = 0) -> dict[str, Any]:
         """One row as a person reads it: name -> raw value (a list for bags), the inverse of :meth:`encode`."""
@@ -344,6 +332,26 @@ def find_field(fields: Sequence[Field], name: str) -> Field:
         if f.name == name:
             return f
     raise ValueError(f"unknown field {name!r}; there are {[f.name for f in fields]}")
+
+
+def choose_fields(fields: Sequence[Field], names: Sequence[str]) -> tuple[Field, ...]:
+    """The named fields, in the order given; a history whose item's field is not among them gets rows of its own."""
+    chosen = [find_field(fields, name) for name in names]
+    return tuple(replace(f, table=f.table if f.table in names else f.name) for f in chosen)
+
+
+def choose_columns(fields: Sequence[Field], rows: Rows, names: Sequence[str]) -> Rows:
+    """Rows of ``fields`` with only the columns of the named ones, in the order given."""
+    chosen = [find_field(fields, name) for name in names]
+    columns = {k: [f.name for f in fields if f.kind == k] for k in ("categorical", "numeric")}
+    pick = lambda kind: [columns[kind].index(f.name) for f in chosen if f.kind == kind]  # noqa: E731
+    return Rows(
+        rows.ids[:, pick("categorical")],
+        rows.numeric[:, pick("numeric")],
+        {f.name: rows.bags[f.name] for f in chosen if f.is_bag},
+        rows.label,
+        rows.group,
+    )
 
 
 def swap(fields: Sequence[Field], rows: Rows, names: Sequence[str], other: Rows) -> Rows:

@@ -11,6 +11,9 @@ from .fm import FM
 from .gdcn import GDCN
 from .logistic_regression import LogisticRegression
 from .ncf import NeuMF
+from .position import PAL, WatchNext
+from .split_network import SplitNetwork
+from .two_towers import TwoTowers
 from .wide_deep import WideDeep
 
 #: short name -> class; the names of results files, stored weights and the explorer.
@@ -26,6 +29,8 @@ MODELS: dict[str, type[Model]] = {
     "dcn_v2": DCNV2,
     "dhen": DHEN,
     "gdcn": GDCN,
+    "two_towers": TwoTowers,
+    "split_network": SplitNetwork,
 }
 
 __all__ = [
@@ -36,10 +41,14 @@ __all__ = [
     "FM",
     "GDCN",
     "MODELS",
+    "PAL",
     "AutoInt",
     "DeepFM",
     "LogisticRegression",
     "Model",
     "NeuMF",
+    "SplitNetwork",
+    "TwoTowers",
+    "WatchNext",
     "WideDeep",
 ]

@@ -1,0 +1,197 @@
+"""Two towers: a network for the query, a network for the candidate, and a product of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from ..fields import UNSEEN, Field, Rows, choose_columns, choose_fields
+from ..layers import MLP, FieldEmbedding
+from ..losses import in_batch_softmax
+from .base import Model
+
+if TYPE_CHECKING:  # models are below data and training
+    from ..data.interactions import Interactions
+    from ..retrieval import Step
+
+
+class Tower(nn.Module):
+    r"""Some fields -> one vector, :math:`u = \mathrm{MLP}([e_1, \dots, e_F])`.
+
+    Args:
+        fields: the columns that it reads.
+        dim: d, length of an embedding. Default 16.
+        hidden: widths of the hidden layers. Default (64,). Empty: one linear layer.
+        out: length of the vector. Default 32.
+
+    Shapes: rows of these fields, and no others -> (B, out).
+    """
+
+    def __init__(self, fields: Sequence[Field], dim: int = 16, hidden: Sequence[int] = (64,), out: int = 32):
+        super().__init__()
+        self.embedding = FieldEmbedding(fields, dim=dim)
+        self.mlp = MLP(len(fields) * dim, hidden, outputs=out)
+
+    def forward(self, rows: Rows) -> Tensor:
+        return self.mlp(self.embedding(rows).flatten(1))  # (B, F·d) -> (B, out)
+
+
+class TwoTowers(Model):
+    r"""The score of a pair is a product of two vectors that were made without knowing of each other.
+
+    .. math:: s(x, y) = \frac{\langle u(x), v(y) \rangle}{\tau}, \qquad z = b + s
+
+    With ``similarity="cosine"`` both vectors have length 1. Nothing is shared between the towers: a history has rows of
+    its own, not those of the candidate.
+
+    Args:
+        fields: the columns of both sides.
+        query, candidate: names of the fields of each side; others are ignored.
+        dim, hidden, out: of both towers, see :class:`Tower`.
+        similarity: ``dot`` (default) or ``cosine`` (Yi et al. normalise).
+        temperature: τ. Default 1; cosine lies within ±1 and needs a small one.
+
+    Shapes: rows of all fields -> logits (B,); ``query`` and ``candidate``: rows of one side -> (B, out).
+
+    Raises:
+        ValueError: for a side without fields, a field on both sides or unknown, another similarity, or τ of 0 or less.
+
+    Source: Huang et al. (DSSM), CIKM 2013; Yi et al., RecSys 2019, section 3. Derived in the chapter *Two towers*.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        query: Sequence[str] = ("user", "gender", "age", "occupation", "history"),
+        candidate: Sequence[str] = ("item", "genres", "release_year"),
+        dim: int = 16,
+        hidden: Sequence[int] = (64,),
+        out: int = 32,
+        similarity: str = "dot",
+        temperature: float = 1.0,
+    ):
+        super().__init__(
+            fields, query=list(query), candidate=list(candidate), dim=dim, hidden=list(hidden), out=out,
+            similarity=similarity, temperature=temperature,
+        )  # fmt: skip
+        if not query or not candidate or set(query) & set(candidate):
+            raise ValueError(f"TwoTowers: each side needs fields of its own, got {list(query)} and {list(candidate)}")
+        if similarity not in ("dot", "cosine"):
+            raise ValueError(f"TwoTowers: similarity must be 'dot' or 'cosine', got {similarity!r}")
+        if temperature <= 0:
+            raise ValueError(f"TwoTowers: temperature must be above 0, got {temperature}")
+        self.query_names, self.candidate_names = tuple(query), tuple(candidate)
+        self.similarity, self.temperature = similarity, temperature
+        self.query_tower = Tower(choose_fields(fields, query), dim, hidden, out)
+        self.candidate_tower = Tower(choose_fields(fields, candidate), dim, hidden, out)
+        self.bias = nn.Parameter(torch.zeros(()))
+
+    def query(self, rows: Rows) -> Tensor:
+        """Rows of the query fields -> u (B, out)."""
+        return self._side(self.query_tower(rows))
+
+    def candidate(self, rows: Rows) -> Tensor:
+        """Rows of the candidate fields -> v (B, out)."""
+        return self._side(self.candidate_tower(rows))
+
+    def _side(self, vectors: Tensor) -> Tensor:
+        return normalize(vectors, dim=1) if self.similarity == "cosine" else vectors
+
+    def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
+        u = self.query(choose_columns(self.fields, rows, self.query_names))
+        v = self.candidate(choose_columns(self.fields, rows, self.candidate_names))
+        products = u * v / self.temperature  # (B, out)
+        bias = {"bias": self.bias.expand(len(rows))}
+        if fine:
+            return bias | {f"number {k + 1}": products[:, k] for k in range(products.shape[1])}
+        return bias | {"dot": products.sum(1)}
+
+
+class TowerRetriever(nn.Module):
+    """Two towers as a retriever: the candidates' vectors are computed once and kept until the model is trained on.
+
+    Args:
+        model: the towers; it may still be trained, :func:`~recsys_lite.retrieval.fit_retrieval` judges it through this.
+        data: users and candidates.
+        state: what is known of the users: ``known`` (default), after the training part, or ``fresh``, after the
+            validation part.
+        candidates: rows of ``data.candidate_fields`` in the place of the data's own.
+    """
+
+    def __init__(
+        self, model: TwoTowers, data: Interactions, state: str = "known", candidates: Rows | None = None
+    ):  # fmt: skip
+        super().__init__()
+        self.model, self.data = model, data
+        self.queries = choose_columns(data.query_fields, data.queries[state], model.query_names)
+        rows = data.candidates if candidates is None else candidates
+        self.candidates = choose_columns(data.candidate_fields, rows, model.candidate_names)
+        self._vectors: Tensor | None = None
+
+    def train(self, mode: bool = True) -> TowerRetriever:
+        """Training makes the kept vectors old, so they go."""
+        if mode:
+            self._vectors = None
+        return super().train(mode)
+
+    @torch.no_grad()
+    def vectors(self) -> Tensor:
+        """v of all candidates (I, out), kept while in evaluation mode."""
+        if self._vectors is None or self.training:
+            made = [self.model.candidate(batch) for batch in self.candidates.batches(8192)]
+            self._vectors = torch.cat(made)
+        return self._vectors
+
+    @torch.no_grad()
+    def scores_of(self, queries: Rows) -> Tensor:
+        """Rows of the query fields -> scores of all candidates (B, I)."""
+        return self.model.query(queries) @ self.vectors().T / self.model.temperature
+
+    def scores(self, users: Tensor) -> Tensor:
+        """Numbers of users (B,) -> scores of all candidates (B, I)."""
+        return self.scores_of(self.queries[users])
+
+
+def in_batch_step(
+    model: TwoTowers, data: Interactions, *, correct: float = 1.0, remove_hits: bool = True,
+    exact_positive: bool = False, all_items: bool = False, hide_item: float = 0.0,
+) -> Step:  # fmt: skip
+    """The step of :func:`~recsys_lite.retrieval.fit_retrieval` for two towers.
+
+    Args:
+        correct: times log q is subtracted. Default 1; 0 leaves it out, -1 adds it.
+        remove_hits, exact_positive: see :func:`~recsys_lite.losses.in_batch_softmax`.
+        all_items: the softmax over all candidates that the batch stands for, in its place.
+        hide_item: share of a batch whose item number is hidden, so that the row of unseen items learns what to say
+            when only the features are known. Default 0.
+
+    Raises:
+        ValueError: for a share outside 0 to 1, or an item number to hide that the model does not read.
+    """
+    if not 0 <= hide_item <= 1 or (hide_item and "item" not in model.candidate_names):
+        raise ValueError(f"in_batch_step: cannot hide {hide_item} of the items of {model.candidate_names}")
+    queries = choose_columns(data.query_fields, data.queries["train"], model.query_names)
+    candidates = choose_columns(data.candidate_fields, data.candidates, model.candidate_names)
+    log_q = correct * (data.degree().clamp(min=1) / len(data.train)).log()  # (I,)
+    chosen = choose_fields(data.candidate_fields, model.candidate_names)
+    column = [f.name for f in chosen if f.kind == "categorical"].index("item") if hide_item else 0
+
+    def step(_: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        items = data.train[batch, 1]
+        u = model.query(queries[batch])
+        if all_items:
+            return cross_entropy(u @ model.candidate(candidates).T / model.temperature, items)
+        rows = candidates[items]
+        if hide_item:
+            hidden = torch.rand(len(items), generator=generator) < hide_item
+            rows.ids[hidden, column] = UNSEEN  # indexing by numbers has copied
+        v = model.candidate(rows)
+        return in_batch_softmax(
+            u @ v.T, items, log_q[items] if correct else None, model.temperature, remove_hits, exact_positive
+        )
+
+    return step
