@@ -30,6 +30,7 @@ TASKS = {
 DONE = {"click": "clicked", "like": "liked"}
 NAMES = {c["models"][0]: c["short"] for c in diagrams.CHAPTERS if c.get("models")} | {
     "logistic_regression": "Logistic regression", "fm": "Factorization machine", "gbdt": "Boosted trees",
+    "popularity": "Popularity", "item_knn": "Item neighbours", "ease": "EASE", "mf": "Matrix factorisation",
 }  # fmt: skip
 CHAPTERS = {m: c["slug"] for c in diagrams.CHAPTERS if "planned" not in c for m in c["models"]}  # model -> chapter
 METRICS = {

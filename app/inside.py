@@ -19,6 +19,7 @@ from recsys_lite.models.cross_model import CrossModel
 from . import tables
 from .address import original
 from .common import TASKS, chapter, chart, load_dataset, load_model, name, table_and_downloads, trained
+from .controls import number, pick
 
 MOST_FIELDS = 12  # a pair of more fields takes too long to ablate while a reader waits
 ROWS = 1000  # test rows of a mean
@@ -86,15 +87,6 @@ def ablated(data: str, task: str, model: str) -> pd.DataFrame:
     return explain.interactions(load_model(data, task, model), rows)
 
 
-def pick(words: str, options: list[Any], key: str, format_func: Callable[[Any], str] = str, **more: Any) -> Any:
-    """A select box whose value stands in the address under ``key``; an unknown one falls back to the first."""
-    place = f"inside.{key}"
-    if place not in st.session_state or st.session_state[place] not in options:
-        asked = st.query_params.get(key)
-        st.session_state[place] = next((o for o in options if str(o) == asked), options[0])
-    return st.selectbox(words, options, key=place, format_func=format_func, **more)
-
-
 def page() -> None:
     """The whole page."""
     st.title("What a model looks at")
@@ -129,7 +121,7 @@ def page() -> None:
         chosen_so |= {"rows": "mean"} if row is None else {"rows": "one", "row": str(row)}
     if view.layered:
         chosen_so |= {
-            k: st.session_state[f"inside.{k}"] for k in ("layer", "head") if f"inside.{k}" in st.session_state
+            k: st.session_state[f"control.{k}"] for k in ("layer", "head") if f"control.{k}" in st.session_state
         }
     st.query_params.from_dict(chosen_so)
 
@@ -152,14 +144,6 @@ def choices(view: View, model: Model, count: int) -> tuple[int | None, int | Non
             with third:
                 head = counted("Head", "head", model.layers[0].heads, mean=True)  # type: ignore[union-attr, index]
     return row, layer, head
-
-
-def number(words: str, key: str, count: int) -> int:
-    """A number input whose value stands in the address."""
-    place, asked = f"inside.{key}", st.query_params.get(key, "0")
-    if not 0 <= st.session_state.get(place, -1) < count:
-        st.session_state[place] = int(asked) if asked.isascii() and asked.isdigit() and int(asked) < count else 0
-    return int(st.number_input(f"{words} (0 to {count - 1})", 0, count - 1, key=place))
 
 
 def counted(words: str, key: str, count: int, mean: bool) -> int | None:

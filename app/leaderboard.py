@@ -9,7 +9,7 @@ from recsys_lite import plots, report
 
 from . import tables
 from .common import METRICS, TASKS, chapter, chart, name, results, table_and_downloads
-from .inside import pick
+from .controls import pick
 
 
 def page() -> None:

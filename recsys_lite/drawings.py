@@ -130,6 +130,27 @@ ARCHITECTURES: dict[str, tuple[list[Box], list[tuple[int, int]]]] = {
         ],
         [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
     ),
+    "pal": (
+        [
+            _features("features", "user, item, hour, …"),
+            Box("input", "position", "unknown when served", RIGHT, 104, 150),
+            Box("mlp", "any model", "σ(z): click if seen", LEFT, 182, 150),
+            Box("embedding", "one number each", "σ(b): seen", RIGHT, 182, 150),
+            Box("cross", "σ(z) · σ(b)", "served: σ(z) alone", 170, 256, 190),
+            Box("output", "p", "chance of a click", 170, 328, 160),
+        ],
+        [(0, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
+    ),
+    "watch_next": (
+        [
+            _features("features", "user, item, hour, …"),
+            Box("input", "position, device", "10 % dropped", RIGHT, 104, 150),
+            Box("mlp", "main model", "z: all that is served", LEFT, 182, 152),
+            Box("embedding", "shallow tower", "s, 0 if unknown", RIGHT, 182, 150),
+            *_ending(246),
+        ],
+        [(0, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
+    ),
     "dhen": (
         [
             _features(),

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from .palette import BAD, DIVERGING, GOOD, MODEL_COLOURS, NEUTRAL, SEQUENTIAL, SERIES
 
 
-def _figure(height: int = 360, **layout: Any) -> go.Figure:
+def empty(height: int = 360, **layout: Any) -> go.Figure:
     """An empty figure on a transparent ground, so that it fits light and dark pages."""
     return go.Figure(
         layout={
@@ -54,7 +54,7 @@ def heatmap(
     values = table.to_numpy(float)
     top = limit if limit is not None else float(np.nanmax(np.abs(values))) or 1.0
     small = max(values.shape) <= 8
-    figure = _figure(height=max(300, 34 * len(table) + 140), title=title)
+    figure = empty(height=max(300, 34 * len(table) + 140), title=title)
     figure.add_heatmap(
         z=values,
         x=[str(c) for c in table.columns],
@@ -73,7 +73,7 @@ def heatmap(
 def waterfall(parts: pd.Series, *, title: str = "", limits: tuple[float, float] | None = None) -> go.Figure:
     """The parts of one logit, each starting where the one before ended; the last bar is their sum."""
     names = [*map(str, parts.index), "logit"]
-    figure = _figure(height=max(260, 34 * len(names) + 90), title=title, showlegend=False)
+    figure = empty(height=max(260, 34 * len(names) + 90), title=title, showlegend=False)
     figure.add_waterfall(
         y=names,
         x=[*map(float, parts), float(parts.sum())],
@@ -106,7 +106,7 @@ def lines(
     title: str = "", log_x: bool = False, log_y: bool = False,
 ) -> go.Figure:  # fmt: skip
     """A line per value of ``by``, with a band from ``low`` to ``high`` where these columns are named."""
-    figure = _figure(title=title)
+    figure = empty(title=title)
     groups = table.groupby(by, sort=False) if by else [("", table)]
     for place, (name, part) in enumerate(groups):
         tint = colour(str(name), place)
@@ -133,7 +133,7 @@ def curves(curves_by_name: Mapping[str, Sequence[Mapping[str, float]]], metric: 
 
 def intervals(table: pd.DataFrame, *, title: str = "", axis: str = "") -> go.Figure:
     """A dot with a bar per line of a table with columns name, mean, low, high."""
-    figure = _figure(height=60 + 50 * max(len(table), 3), title=title, showlegend=False)
+    figure = empty(height=60 + 50 * max(len(table), 3), title=title, showlegend=False)
     for place, row in enumerate(table.itertuples()):
         figure.add_scatter(
             x=[row.mean], y=[row.name], mode="markers", marker={"size": 10, "color": colour(str(row.name), place)},
@@ -147,7 +147,7 @@ def intervals(table: pd.DataFrame, *, title: str = "", axis: str = "") -> go.Fig
 
 def calibration(tables: Mapping[str, pd.DataFrame]) -> go.Figure:
     """Observed click rate against mean prediction, per model, beside the diagonal of perfect calibration."""
-    figure = _figure()
+    figure = empty()
     top = max(t[["predicted", "high"]].to_numpy().max() for t in tables.values())
     figure.add_scatter(x=[0, top], y=[0, top], mode="lines", line={"dash": "dot", "color": NEUTRAL}, name="perfect")
     for place, (name, t) in enumerate(tables.items()):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from .plots import _figure, colour
+from .plots import empty, colour
 
 
 def seed_curves(table: pd.DataFrame, y: str, *, names: Mapping[str, str], axis: str, height: int = 320) -> go.Figure:
@@ -19,7 +19,7 @@ def seed_curves(table: pd.DataFrame, y: str, *, names: Mapping[str, str], axis: 
         names: model -> name in words.
         axis: title of the vertical axis.
     """
-    figure = _figure(height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
+    figure = empty(height=height, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
     for place, (model, of_model) in enumerate(table.groupby("model", sort=False)):
         for k, (seed, run) in enumerate(of_model.groupby("seed", sort=True)):
             figure.add_scatter(

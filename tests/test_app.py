@@ -302,11 +302,11 @@ def test_every_model_can_be_looked_into(model):
     if model not in common.trained("movielens-100k", "click"):
         pytest.skip("no stored weights")
     app = on_page("inside", data="movielens-100k.click", model=model)
-    views = app.selectbox(key="inside.view").options
+    views = app.selectbox(key="control.view").options
     assert "What a pair is worth" in views
     for view in ("attention", "pairs", "blocks", "gates", "worth"):
         if inside.VIEWS[view].fits(common.load_model("movielens-100k", "click", model)):
-            app = checked(app.selectbox(key="inside.view").set_value(view).run())
+            app = checked(app.selectbox(key="control.view").set_value(view).run())
             assert inside.VIEWS[view].lead + " of" in text(app) and not app.error
             assert query(app) | {"model": model, "view": view} == query(app)
 
@@ -319,7 +319,7 @@ def test_inside_shows_what_the_library_says_of_a_row_layer_and_head(movielens):
     table = explain.attention(model, movielens.test[7], layer=1, head=0)
     a, b, value = inside.strongest(table)
     assert f"**{a} × {b}** ({value:.4g} weight)" in text(app)
-    app = checked(app.number_input(key="inside.row").set_value(8).run())
+    app = checked(app.number_input(key="control.row").set_value(8).run())
     assert query(app)["row"] == "8"
 
 
@@ -330,7 +330,7 @@ def test_inside_falls_back_from_an_address_that_names_nothing():
 
 def test_wide_data_are_not_ablated_while_a_reader_waits():
     app = on_page("inside", data="criteo-sample.click", model="dlrm")
-    assert app.selectbox(key="inside.view").options == ["Pairs in the logit"]
+    assert app.selectbox(key="control.view").options == ["Pairs in the logit"]
 
 
 @pytest.mark.parametrize("metric", ["auc", "log_loss"])

@@ -1,0 +1,36 @@
+"""Controls whose values stand in the address, shared by the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+
+def pick(words: str, options: list[Any], key: str, format_func: Callable[[Any], str] = str, **more: Any) -> Any:
+    """A select box whose value stands in the address under ``key``; an unknown one falls back to the first."""
+    place = f"control.{key}"
+    if place not in st.session_state or st.session_state[place] not in options:
+        asked = st.query_params.get(key)
+        st.session_state[place] = next((o for o in options if str(o) == asked), options[0])
+    return st.selectbox(words, options, key=place, format_func=format_func, **more)
+
+
+def number(words: str, key: str, count: int) -> int:
+    """A number input whose value stands in the address."""
+    place, asked = f"control.{key}", st.query_params.get(key, "0")
+    if not 0 <= st.session_state.get(place, -1) < count:
+        st.session_state[place] = int(asked) if asked.isascii() and asked.isdigit() and int(asked) < count else 0
+    return int(st.number_input(f"{words} (0 to {count - 1})", 0, count - 1, key=place))
+
+
+def pick_some(
+    words: str, options: list[Any], start: list[Any], key: str, most: int, format_func: Callable[[Any], str] = str
+) -> list[Any]:
+    """Several of some options; the address holds them with commas between; unknown ones are left out."""
+    place = f"control.{key}"
+    if place not in st.session_state:
+        asked = st.query_params.get(key, "").split(",")
+        st.session_state[place] = [o for o in options if str(o) in asked][:most] or start
+    return st.multiselect(words, options, key=place, format_func=format_func, max_selections=most)
