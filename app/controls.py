@@ -17,12 +17,13 @@ def pick(words: str, options: list[Any], key: str, format_func: Callable[[Any], 
     return st.selectbox(words, options, key=place, format_func=format_func, **more)
 
 
-def number(words: str, key: str, count: int) -> int:
-    """A number input whose value stands in the address."""
-    place, asked = f"control.{key}", st.query_params.get(key, "0")
-    if not 0 <= st.session_state.get(place, -1) < count:
-        st.session_state[place] = int(asked) if asked.isascii() and asked.isdigit() and int(asked) < count else 0
-    return int(st.number_input(f"{words} (0 to {count - 1})", 0, count - 1, key=place))
+def number(words: str, key: str, count: int, first: int = 0) -> int:
+    """A number input whose value, one of ``count`` from ``first`` on, stands in the address."""
+    place, asked, last = f"control.{key}", st.query_params.get(key, ""), first + count - 1
+    if not first <= st.session_state.get(place, -1) <= last:
+        known = asked.isascii() and asked.isdigit() and first <= int(asked) <= last
+        st.session_state[place] = int(asked) if known else first
+    return int(st.number_input(f"{words} ({first} to {last})", first, last, key=place))
 
 
 def pick_some(

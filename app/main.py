@@ -11,12 +11,13 @@ if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not t
 
 import streamlit as st  # noqa: E402
 
-from app import compare, inside, leaderboard, retrieval  # noqa: E402
+from app import compare, inside, leaderboard, position, retrieval  # noqa: E402
 
 PAGES = [
     st.Page(compare.page, title="Compare models", url_path="compare", default=True),
     st.Page(inside.page, title="Look inside", url_path="inside"),
     st.Page(retrieval.page, title="Find candidates", url_path="retrieval"),
+    st.Page(position.page, title="Position bias", url_path="position"),
     st.Page(leaderboard.page, title="Leaderboard", url_path="leaderboard"),
 ]
 

@@ -113,7 +113,7 @@ def page() -> None:
         return
     first, second, third = st.columns([1, 3, 1])
     with first:
-        user = number("Person", "person", data.num_users)
+        user = number("Person", "person", data.num_users, first=1) - 1
     with second:
         models = pick_some("Models (up to four)", list(RETRIEVERS), START, "models", MOST, name)
     with third:
@@ -136,8 +136,8 @@ def page() -> None:
             st.dataframe(own, hide_index=True, width="stretch", height=300)
             if chapter(model):
                 st.caption(chapter(model))
-    table_and_downloads(table, [figure], f"candidates-{user}-{k}", sentence, "Table of all lists, downloads")
-    asked = {"person": str(user), "models": ",".join(models), "k": str(k)}
+    table_and_downloads(table, [figure], f"candidates-{user + 1}-{k}", sentence, "Table of all lists, downloads")
+    asked = {"person": str(user + 1), "models": ",".join(models), "k": str(k)}
     asked |= why(data, user, lists)
     standing(models, user, k)
     caveats(data)
@@ -234,7 +234,7 @@ def why(data: Interactions, user: int, lists: Mapping[str, tuple[np.ndarray, np.
         "What it does not prove: that the person would not have chosen the film otherwise. It is what the score rests "
         "on."
     )
-    file = f"why-{user}-{model}-{item}"
+    file = f"why-{user + 1}-{model}-{item}"
     table_and_downloads(table, [figure], file, sentence, "Table of all history films, downloads")
     return {"by": model, "film": str(item)}
 

@@ -1,0 +1,173 @@
+"""Position bias: what naive models, PAL and Watch Next make of simulated clicks whose truth is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from recsys_lite import plots, store
+from recsys_lite.metrics import interval
+from recsys_lite.palette import MODEL_COLOURS, NEUTRAL
+
+from .common import chapter, chart, table_and_downloads
+from .controls import pick
+
+LOGS = {
+    "popular": "Popular films first, place k looked at with chance 1/k",
+    "device": "The same; on phones place k is looked at with chance 1/k²",
+    "random": "Films in random order, place k looked at with chance 1/k",
+    "control": "Control: popular films first, every place looked at",
+    "expert": "The person's best films first, place k looked at with chance 1/k",
+}
+NAMES = {
+    "naive": "Naive: no place", "feature": "Place as a field, served at 1", "ipw": "Weights from the true curve",
+    "pal": "PAL", "watch_next": "Watch Next",
+}  # fmt: skip
+METRICS = {
+    "ndcg@10": "NDCG@10 of the person's ratings",
+    "auc": "AUC of liked films",
+    "grouped_auc": "per-user AUC of liked films",
+}
+DEVICES = ("desktop", "phone")
+
+
+@st.cache_data(show_spinner=False)
+def stored() -> dict[str, Any]:
+    """The committed runs; nothing if there is no results file yet."""
+    try:
+        return store.read_json(store.RESULTS / "position.json")
+    except ValueError:
+        return {}
+
+
+def page() -> None:
+    """The whole page."""
+    st.title("Position bias")
+    st.markdown(
+        "A click needs a look. Here people look down a list with a chance that is **known**, because the clicks are "
+        "simulated from real ratings. Can a model learn from such clicks what people like, and not where it stood?"
+    )
+    record = stored()
+    known = [log for log in LOGS if any(r["condition"] == log for r in record.get("runs", []))]
+    if not known:
+        st.info("No stored runs yet. `python -m bench.position` makes them.")
+        return
+    left, right = st.columns([3, 2])
+    with left:
+        log = pick("How the list was made and looked at", known, "log", LOGS.__getitem__)
+    with right:
+        metric = pick("Judged by", list(METRICS), "metric", METRICS.__getitem__)
+    runs = [r for r in record["runs"] if r["condition"] == log and r["model"] in NAMES]
+    gains, values = scores(runs, metric)
+    curves = learnt(runs, record["about"]["curves"][log])
+    st.subheader("What was learnt of looking")
+    st.markdown(f"**What you see.** {curve_words(curves)}")
+    figure = drawn(curves)
+    chart(figure, curve_words(curves), "position.curves")
+    st.caption(
+        "Only ratios can be learnt: a film seldom looked at and much liked clicks like one often looked at and liked "
+        "little. So every curve is divided by its value at place 1. Mean over seeds."
+    )
+    st.subheader("What it is worth when the list is served")
+    sentence = gain_words(gains)
+    st.markdown(f"**What you see.** {sentence}")
+    shown = plots.intervals(gains, axis=f"gain over the naive model, {METRICS[metric]}")
+    shown.add_vline(x=0, line={"dash": "dot", "color": NEUTRAL})
+    shown.update_layout(margin={"t": 8})
+    chart(shown, sentence, "position.gains")
+    st.caption(
+        "Differences of runs on the same log with the same seed, mean and 95 % t interval over seeds; every seed has a "
+        f"log of its own. All models hold the same factorization machine and were tuned alike on clicks. {chapter('pal')}"
+    )
+    table_and_downloads(values, [figure, shown], f"position-{log}-{metric}", sentence, "Table of all runs, downloads")
+    with st.expander("What these numbers do not say"):
+        st.markdown(
+            "- Real people do not follow a curve that depends on the place alone, and a click is not a rating.\n"
+            "- The films of a list are ones that the person rated: the simulation has no indifference.\n"
+            "- The order came from popularity and chance. Where it follows taste itself (the last log), the place says "
+            "something of the film, and models that take it out take that out, too."
+        )
+    st.query_params.from_dict({"log": log, "metric": metric})
+
+
+def value(run: dict[str, Any], metric: str) -> float:
+    """A run's metric; for the place as a field, served at place 1."""
+    return float(run["test"].get("at 1", run["test"])[metric])
+
+
+def scores(runs: list[dict[str, Any]], metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Gains over the naive model, paired by seed, with intervals; and every run's value."""
+    table = pd.DataFrame([(r["model"], r["seed"], value(r, metric)) for r in runs], columns=["model", "seed", metric])
+    wide = table.pivot(index="seed", columns="model", values=metric)
+    lines = []
+    for model in [m for m in NAMES if m != "naive" and m in wide]:
+        difference = (wide[model] - wide["naive"]).dropna()
+        mean, low, high = interval(difference.tolist())
+        lines.append((NAMES[model], mean, low, high, len(difference)))
+    named = table.assign(model=table["model"].map(NAMES))
+    return pd.DataFrame(lines, columns=["name", "mean", "low", "high", "seeds"]), named
+
+
+def learnt(runs: list[dict[str, Any]], truth: list[list[float]]) -> pd.DataFrame:
+    """Curves relative to place 1: the truth, and the mean over seeds of each model that has one."""
+    curves = {"truth": np.array(truth)}
+    for model in NAMES:
+        own = [r["curve"] for r in runs if r["model"] == model and "curve" in r]
+        if own:
+            curves[model] = np.mean(own, axis=0)
+    same = np.allclose(truth[0], truth[1])
+    return pd.DataFrame(
+        [
+            (m, "both" if same else DEVICES[d], place + 1, float(line[place] / line[0]))
+            for m, curve in curves.items()
+            for d, line in enumerate(curve[: 1 if same else 2])
+            for place in range(len(line))
+        ],
+        columns=["model", "device", "place", "relative to place 1"],
+    )
+
+
+def drawn(curves: pd.DataFrame) -> go.Figure:
+    """The truth dotted, a line per model; phones have open marks."""
+    figure = plots.empty(height=380)
+    for (model, device), line in curves.groupby(["model", "device"], sort=False):
+        colour = NEUTRAL if model == "truth" else MODEL_COLOURS.get(str(model), "#B8A000")
+        label = "truth" if model == "truth" else NAMES[str(model)].split(",")[0]
+        figure.add_scatter(
+            x=line["place"], y=line["relative to place 1"], name=label + ("" if device == "both" else f", {device}"),
+            mode="lines+markers", line={"color": colour, "dash": "dot" if model == "truth" else "solid"},
+            marker={"symbol": "circle-open" if device == "phone" else "circle", "size": 8},
+        )  # fmt: skip
+    figure.update_xaxes(title="place in the list", dtick=1)
+    figure.update_yaxes(title="chance relative to place 1", rangemode="tozero")
+    figure.update_layout(margin={"t": 8}, legend={"orientation": "h", "y": -0.25})
+    return figure
+
+
+def curve_words(curves: pd.DataFrame) -> str:
+    """The last place of each curve, in words."""
+    last = curves[curves["place"] == curves["place"].max()]
+    text = []
+    for device, some in last.groupby("device", sort=False):
+        by = some.set_index("model")["relative to place 1"]
+        told = ", ".join(f"{NAMES[m].split(',')[0]} {by[m]:.2f}" for m in by.index if m != "truth")
+        where = "" if device == "both" else f" on a {device}"
+        text.append(f"At place {int(some['place'].iloc[0])}{where} the truth is {by['truth']:.2f} of place 1; {told}.")
+    return " ".join(text)
+
+
+def gain_words(gains: pd.DataFrame) -> str:
+    """Who is better, who worse, and where there is no difference."""
+    better = [f"{r.name} ({r.mean:+.4f})" for r in gains.itertuples(index=False) if r.low > 0]
+    worse = [f"{r.name} ({r.mean:+.4f})" for r in gains.itertuples(index=False) if r.high < 0]
+    same = [str(r.name) for r in gains.itertuples(index=False) if r.low <= 0 <= r.high]
+    text = f"Better than the naive model: {', '.join(better)}." if better else "Nothing beats the naive model."
+    if worse:
+        text += f" Worse: {', '.join(worse)}."
+    if same:
+        text += f" No difference: {', '.join(same)}."
+    return text
