@@ -4,13 +4,16 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: start book app test bench notebooks stamp lint clean help
+.PHONY: start book print app test bench notebooks stamp lint clean help
 
 start: $(READY)  ## install, fetch data, build the book, open book and explorer
 	$(BIN)/python tools/start.py
 
 book: $(READY)  ## build the book into _build/html
 	$(BIN)/python tools/build.py
+
+print: $(READY)  ## the whole book on one page, and as PDF where there is a Chromium, in _build/print
+	$(BIN)/python tools/build.py --print
 
 app: $(READY)  ## open the explorer
 	$(BIN)/streamlit run app/main.py

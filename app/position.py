@@ -81,7 +81,7 @@ def page() -> None:
     chart(shown, sentence, "position.gains")
     st.caption(
         "Differences of runs on the same log with the same seed, mean and 95 % t interval over seeds; every seed has a "
-        f"log of its own. All models hold the same factorization machine and were tuned alike on clicks. {chapter('pal')}"
+        f"log of its own. All models hold the same factorization machine and were tuned alike. {chapter('pal')}"
     )
     table_and_downloads(values, [figure, shown], f"position-{log}-{metric}", sentence, "Table of all runs, downloads")
     with st.expander("What these numbers do not say"):

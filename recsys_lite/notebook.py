@@ -42,7 +42,7 @@ def _need(module: str) -> Any:
         ) from error
 
 
-def _display(bundle: dict[str, Any]) -> None:
+def display_bundle(bundle: dict[str, Any]) -> None:
     _need("IPython.display").display(bundle, raw=True)
 
 
@@ -123,13 +123,13 @@ def _caption(caption: str) -> str:
 def _show_stored(stored: dict[str, Any], alt: str, caption: str) -> None:
     native = {**stored, "config": {"responsive": True, "displaylogo": False}}
     page = {"text/html": figure_html(stored, alt, caption), "text/plain": f"[figure] {check_alt(alt)}"}
-    _display({**page, "application/vnd.plotly.v1+json": native})
+    display_bundle({**page, "application/vnd.plotly.v1+json": native})
 
 
 def _show_live(figure: Any, caption: str) -> None:
     figure.show()
     if caption:
-        _display({"text/html": f"<small>{html.escape(caption)}</small>", "text/plain": caption})
+        display_bundle({"text/html": f"<small>{html.escape(caption)}</small>", "text/plain": caption})
 
 
 def show(figure: Any, alt: str, caption: str = "") -> None:
@@ -162,7 +162,7 @@ def drawing(svg: str, alt: str, caption: str = "") -> dict[str, str]:
 
 def show_svg(svg: str, alt: str, caption: str = "") -> None:
     """Show an inline SVG drawing that uses ``currentColor`` for its text, so that it fits light and dark pages."""
-    _display(drawing(svg, alt, caption))
+    display_bundle(drawing(svg, alt, caption))
 
 
 def map_drawing(slug: str) -> dict[str, str]:
@@ -173,7 +173,7 @@ def map_drawing(slug: str) -> dict[str, str]:
 
 def here(slug: str) -> None:
     """Show the map of the book with one chapter lit. tools/stamp.py keeps the stored ones true."""
-    _display(map_drawing(slug))
+    display_bundle(map_drawing(slug))
 
 
 def table_html(table: pd.DataFrame, caption: str = "", digits: int = 4) -> str:
@@ -208,7 +208,7 @@ def table_html(table: pd.DataFrame, caption: str = "", digits: int = 4) -> str:
 def show_table(table: pd.DataFrame, caption: str = "", digits: int = 4) -> None:
     """Show a table; on a narrow page it scrolls in its own box."""
     plain = table.to_string(float_format=lambda v: f"{v:.{digits}f}")
-    _display({"text/html": table_html(table, caption, digits), "text/plain": plain})
+    display_bundle({"text/html": table_html(table, caption, digits), "text/plain": plain})
 
 
 def explore(function: Callable[..., Any], *, alt: str, caption: str = "", **controls: Sequence[Any]) -> Any:
@@ -311,4 +311,4 @@ def tabs(pages: Mapping[str, str]) -> None:
         raise ValueError("tabs: got no pages, expected {title: html}")
     widgets = _need("ipywidgets")
     box = widgets.Tab([widgets.HTML(page) for page in pages.values()], titles=list(pages))
-    _display({**box._repr_mimebundle_(), "text/plain": "[tabs] " + " | ".join(pages)})
+    display_bundle({**box._repr_mimebundle_(), "text/plain": "[tabs] " + " | ".join(pages)})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from .plots import empty, colour
+from .plots import colour, empty
 
 
 def seed_curves(table: pd.DataFrame, y: str, *, names: Mapping[str, str], axis: str, height: int = 320) -> go.Figure:

@@ -21,7 +21,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """What is displayed, with outputs being stored."""
     bundles: list[dict] = []
     monkeypatch.setenv("RECSYS_LITE_STATIC", "1")
-    monkeypatch.setattr(notebook, "_display", bundles.append)
+    monkeypatch.setattr(notebook, "display_bundle", bundles.append)
     return bundles
 
 

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from build import BROWSERS
+
 ROOT = Path(__file__).parents[1]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def run(*command: str, **environment: str) -> None:

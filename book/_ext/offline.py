@@ -1,6 +1,13 @@
-"""What the pages need beyond the theme: no remote script, and a link that downloads the chapter's notebook."""
+"""What the pages need beyond the theme: no remote script, notebooks to take away, a preview for links."""
 
+import html
+import json
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 DOWNLOAD = '<span class="rl-download"></span>'  # tools/stamp.py leaves this place in each chapter's header
+ARCHIVE = "notebooks.zip"
 
 
 def _is_thebe(file):
@@ -8,17 +15,46 @@ def _is_thebe(file):
     return "thebe" in f"{file} {attributes.get('body', '')}".lower()
 
 
+def preview(slug, title, chapters, site):
+    """Meta tags that a link to a page unfolds into: title, idea, and, where the book has an address, its picture."""
+    about = {c["slug"]: c.get("idea", "") for c in chapters}.get(slug, "")
+    tags = {"og:site_name": "recsys-lite", "og:type": "article", "og:title": title}
+    tags["og:description"] = about or "Recommender architectures that run: every formula derived, coded and measured."
+    tags["twitter:card"] = "summary_large_image" if site else "summary"
+    if site:
+        tags["og:url"] = f"{site.rstrip('/')}/book/{slug}.html"
+        tags["og:image"] = f"{site.rstrip('/')}/_static/preview.png"
+        tags["og:image:alt"] = "recsys-lite: recommender architectures that run"
+    return "".join(f'<meta property="{k}" content="{html.escape(v, quote=True)}" />\n' for k, v in tags.items())
+
+
 def finish_page(app, pagename, templatename, context, doctree):
-    """Drop sphinx-thebe (it names a CDN and declares a constant twice; pages have no kernel); fill in the link."""
+    """Drop sphinx-thebe (it names a CDN, declares a constant twice; pages have no kernel); fill in link and preview."""
     for kind in ("script_files", "css_files"):
         context[kind] = [file for file in context.get(kind, []) if not _is_thebe(file)]
+    name = pagename.rsplit("/", 1)[-1]
     if DOWNLOAD in context.get("body", ""):
         source = context["pathto"](f"_sources/{pagename}.ipynb", 1)
-        name = pagename.rsplit("/", 1)[-1]
         link = f'<a href="{source}" download="{name}.ipynb">Download notebook</a>'
         context["body"] = context["body"].replace(DOWNLOAD, link)
+    if doctree is not None:
+        chapters = json.loads((ROOT / "recsys_lite" / "chapters.json").read_text(encoding="utf-8"))
+        site = json.loads((ROOT / "book" / "site.json").read_text(encoding="utf-8"))["site"]
+        context["metatags"] = context.get("metatags", "") + preview(name, context.get("title", ""), chapters, site)
+
+
+def archive(app, exception):
+    """All notebooks in one file beside the pages; the same notebooks give the same bytes."""
+    if exception is not None or app.builder.name != "html":
+        return
+    with zipfile.ZipFile(Path(app.outdir) / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as made:
+        for path in sorted((ROOT / "book").glob("*.ipynb")):
+            entry = zipfile.ZipInfo(f"recsys-lite/{path.name}", (2020, 1, 1, 0, 0, 0))
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            made.writestr(entry, path.read_bytes())
 
 
 def setup(app):
     app.connect("html-page-context", finish_page, priority=999)
+    app.connect("build-finished", archive)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

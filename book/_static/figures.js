@@ -43,6 +43,10 @@
       .observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
   });
 
+  // On paper nothing unfolds: answers and solutions are shown, and put back afterwards.
+  window.addEventListener("beforeprint", () => document.querySelectorAll("details:not([open])").forEach(d => { d.open = true; d.dataset.printed = ""; }));
+  window.addEventListener("afterprint", () => document.querySelectorAll("details[data-printed]").forEach(d => { d.open = false; delete d.dataset.printed; }));
+
   // A formula in a line does not break: where it is wider than its paragraph, it scrolls.
   window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(() => {
     for (const formula of document.querySelectorAll('mjx-container:not([display="true"])')) {
