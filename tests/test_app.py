@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 import numpy as np
 import pytest
 import streamlit as st
+from explorer import checked, on_page, query
 from notebook_code import written
 from streamlit.testing.v1 import AppTest
 
@@ -36,11 +37,6 @@ def opened(**query: str) -> AppTest:
     return checked(app.run())
 
 
-def checked(app: AppTest) -> AppTest:
-    assert not app.exception, [e.value for e in app.exception]
-    return app
-
-
 def widget(kind, ending: str):
     (found,) = [w for w in kind if w.key and w.key.endswith(ending)]
     return found
@@ -52,10 +48,6 @@ def scores(app: AppTest) -> list[str]:
 
 def text(app: AppTest) -> str:
     return "\n".join(m.value for m in app.markdown)
-
-
-def query(app: AppTest) -> dict[str, str]:
-    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
 
 
 def test_opens_on_a_row_where_the_models_disagree():
@@ -281,20 +273,6 @@ def test_a_chapters_link_opens_what_it_names(chapter):
 
 
 # --- the other pages ------------------------------------------------------------------------------------------------
-
-
-def on_page(name: str, **query_: str) -> AppTest:
-    """A page of its own, as Streamlit runs it."""
-
-    def script(module: str) -> None:
-        import importlib
-
-        importlib.import_module(f"app.{module}").page()
-
-    app = AppTest.from_function(script, args=(name,), default_timeout=120)
-    for key, value in query_.items():
-        app.query_params[key] = value
-    return checked(app.run())
 
 
 @pytest.mark.parametrize("model", [m for m in MODELS if m in common.NAMES and m != "logistic_regression"])
