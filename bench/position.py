@@ -28,7 +28,7 @@ from recsys_lite.clicks import BIAS, Clicks, against_truth, missing, simulate
 from recsys_lite.explain_position import curve_error, examined, own_curve
 from recsys_lite.metrics import log_loss
 from recsys_lite.models import FM, Model
-from recsys_lite.models.position import PAL, Served, WatchNext
+from recsys_lite.models.position import PAL, Served, WatchNext, tower_optimizer
 from recsys_lite.store import RESULTS
 from recsys_lite.train import Result, fit, predict, run_epochs, seed_everything
 
@@ -85,21 +85,6 @@ def build(name: str, clicks: Clicks, condition: str, **changed: Any) -> Model:
     return pal
 
 
-def optimizer(lr: float, weight_decay: float, tower_rate: float | None) -> Callable[[Any], torch.optim.Optimizer]:
-    """Adam; the bias tower, if there is one, at its own rate."""
-
-    def made(model: Model) -> torch.optim.Optimizer:
-        tower = [model.tower.weight] if tower_rate and hasattr(model, "tower") else []
-        own = {id(p) for p in tower}
-        rest = [p for p in model.parameters() if id(p) not in own and p.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": rest, "lr": lr, "weight_decay": weight_decay}]
-        if tower and tower[0].requires_grad:
-            groups.append({"params": tower, "lr": tower_rate, "weight_decay": 0.0})
-        return torch.optim.Adam(groups, fused=True)
-
-    return made
-
-
 def fit_weighted(model: Model, clicks: Clicks, lr: float, weight_decay: float, seed: int) -> Result:
     """Inverse propensity weights with the true curve: the loss of a click on what is seldom seen counts more.
 
@@ -108,7 +93,7 @@ def fit_weighted(model: Model, clicks: Clicks, lr: float, weight_decay: float, s
     """
     data, truth = clicks.dataset, clicks.truth
     result = Result(data.name, data.task, "ipw", seed, {})
-    adam = optimizer(lr, weight_decay, None)(model)
+    adam = tower_optimizer(lr, weight_decay, None)(model)
     weight = data.train.label / truth["train"].seen.clamp(min=LEAST_SEEN)  # type: ignore[operator]
 
     def epoch(number: int) -> float:
@@ -158,7 +143,7 @@ def work(kind: str, job: dict[str, Any]) -> Record:
     if parent == "ipw":
         result = fit_weighted(model, clicks, **setting, seed=seed)
     else:
-        how = optimizer(**setting, tower_rate=changed.get("tower_rate", TOWER_RATE))
+        how = tower_optimizer(**setting, tower_rate=changed.get("tower_rate", TOWER_RATE))
         options = {"seed": seed, "progress": False, "evaluate_test": False, **FIXED}
         result = fit(model, clicks.dataset, optimizer=how, **options)
     made: Record = {**job, "validation": result.validation["log_loss"], "best_epoch": result.best_epoch}
@@ -201,7 +186,13 @@ def wanted(record: Record) -> list[tuple[str, dict[str, Any]]]:
             job = {"model": name, "condition": condition, "seed": seed, **(chosen or {})}
             if not any(job.items() <= r.items() for r in record[kind]):
                 jobs.append((kind, job))
-    return jobs
+    return sorted(jobs, key=lambda j: urgency(j[1]))
+
+
+def urgency(job: dict[str, Any]) -> list[Any]:
+    """Five seeds before the rest, the main comparisons before references: a run cut short is still of use."""
+    reference = job["model"] in ("feature", "ipw", "pal_true_curve") and job["condition"] in ("device", "random")
+    return [job["seed"] >= 5, reference, job["seed"]]
 
 
 def place(run: Record) -> list[Any]:

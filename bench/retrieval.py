@@ -102,7 +102,6 @@ MODELS: dict[str, Entry] = {
     "mf": Entry(grid(lr=[5e-3, 2e-2], decay=[1e-3, 1e-2, 3e-2]), functools.partial(train_lightgcn, layers=0)),
     "lightgcn": Entry(grid(lr=[2e-2, 5e-2], decay=[1e-5, 1e-4, 1e-3]), train_lightgcn),
     "two_towers": Entry(two_towers.SPACE, train_towers),
-    "two_towers_dot": Entry(two_towers.DOT_SPACE, train_towers),
 }
 LIGHTGCN_VARIANTS: dict[str, dict[str, Any]] = {
     **{f"lightgcn_mean_{k}": {"layers": k} for k in DEPTHS if k != 3},

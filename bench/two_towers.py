@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import functools
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -26,10 +26,10 @@ from recsys_lite.fields import Rows
 from recsys_lite.models.lightgcn import LightGCN, bpr_step
 from recsys_lite.models.two_towers import TowerRetriever, TwoTowers, in_batch_step
 from recsys_lite.neighbours import Popularity
-from recsys_lite.retrieval import Retriever, Step, evaluate_retrieval, fit_retrieval
+from recsys_lite.retrieval import Retriever, evaluate_retrieval, fit_retrieval
 from recsys_lite.store import RESULTS, read_json
 from recsys_lite.stored_retrievers import best_setting
-from recsys_lite.train import seed_everything
+from recsys_lite.train import Result, seed_everything
 
 FILE = RESULTS / "new_items.json"
 Setting = dict[str, Any]
@@ -40,58 +40,54 @@ FIXED: Setting = {"epochs": 10, "batch_size": 1024, "patience": 2, "progress": F
 SPACE: list[Setting] = [
     {"similarity": "cosine", "temperature": t, "lr": lr} for lr in (3e-3, 1e-2) for t in (0.07, 0.1, 0.15)
 ]
-#: the same effort for the plain product, whose scale is free
-DOT_SPACE: list[Setting] = [
-    {"similarity": "dot", "temperature": 1.0, "lr": lr, "weight_decay": wd}
-    for lr in (3e-3, 1e-2)
-    for wd in (0.0, 3e-6, 1e-5)
-]
-IDS = ["gender", "age", "occupation", "genres", "release_year", "title"]
-#: name -> (parent, what is changed in its setting)
-VARIANTS: dict[str, tuple[str, Setting]] = {
-    f"two_towers_{name}": ("two_towers", change)
-    for name, change in {
-        "no_log_q": {"correct": 0.0},
-        "log_q_added": {"correct": -1.0},
-        "hits_kept": {"remove_hits": False},
-        "exact_positive": {"exact_positive": True},
-        "all_items": {"all_items": True},
-        "temperature_0.03": {"temperature": 0.03},
-        "temperature_0.05": {"temperature": 0.05},
-        "temperature_0.3": {"temperature": 0.3},
-        "temperature_1": {"temperature": 1.0},
-        "features_only": {"without": ["item"]},
-        "ids_only": {"without": IDS},
-        "history_only": {"without": ["user", "gender", "age", "occupation"]},
-        "no_history": {"without": ["history"]},
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing changed: arguments of the model or of its step, or fields that are left out."""
+
+    model: Setting = field(default_factory=dict)
+    step: Setting = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+
+VARIANTS = {
+    f"two_towers_{name}": variant
+    for name, variant in {
+        "no_log_q": Variant(step={"correct": 0.0}),
+        "log_q_added": Variant(step={"correct": -1.0}),
+        "hits_kept": Variant(step={"remove_hits": False}),
+        "exact_positive": Variant(step={"exact_positive": True}),
+        "all_items": Variant(step={"all_items": True}),
+        "temperature_0.3": Variant({"temperature": 0.3}),
+        "dot": Variant({"similarity": "dot", "temperature": 1.0}),
+        "features_only": Variant(without=("item",)),
+        "history_only": Variant(without=("user", "gender", "age", "occupation")),
+        "no_history": Variant(without=("history",)),
     }.items()
 }
 #: films without training data: name -> what is changed
-NEW: dict[str, Setting] = {
-    "features": {"without": ["item"]},
-    "number_and_features": {},
-    "number_hidden": {"hide_item": 0.2},
+NEW = {
+    "features": Variant(without=("item",)),
+    "number_and_features": Variant(),
+    "number_hidden": Variant(step={"hide_item": 0.2}),
 }
-STEP = ("correct", "remove_hits", "exact_positive", "all_items", "hide_item")
 
 
-def build(data: Interactions, setting: Setting) -> tuple[TwoTowers, Step, TowerRetriever]:
-    """Model, step and the retriever that is judged; a setting may hold arguments of model and step, and ``without``."""
-    left_out = setting.get("without", [])
-    sides = [[f.name for f in fs if f.name not in left_out] for fs in (data.query_fields, data.candidate_fields)]
-    how = {k: setting[k] for k in ("similarity", "temperature")}
-    model = TwoTowers(data.query_fields + data.candidate_fields, *sides, **how)
-    step = in_batch_step(model, data, **{k: setting[k] for k in STEP if k in setting})
-    return model, step, TowerRetriever(model, data)
-
-
-def train(data: Interactions, setting: Setting, seed: int) -> TowerRetriever:
-    """Towers with a setting, stopped on the validation part."""
-    seed_everything(seed)
-    model, step, retriever = build(data, setting)
+def train(
+    data: Interactions, setting: Setting, seed: int, test: bool = True, variant: Variant | None = None
+) -> tuple[Result, TowerRetriever]:
+    """Train two towers with a setting of :data:`SPACE`; the test part is looked at if asked."""
+    v = variant or Variant()
+    sides = [[f.name for f in fs if f.name not in v.without] for fs in (data.query_fields, data.candidate_fields)]
+    how = {k: setting[k] for k in ("similarity", "temperature")} | v.model
     rates = {k: setting[k] for k in ("lr", "weight_decay") if k in setting}
-    fit_retrieval(model, data, step, seed=seed, evaluator=retriever, evaluate_test=False, **rates, **FIXED)
-    return retriever.eval()
+    seed_everything(seed)
+    model = TwoTowers(data.query_fields + data.candidate_fields, *sides, **how)
+    retriever = TowerRetriever(model, data)
+    step = in_batch_step(model, data, **v.step)
+    result = fit_retrieval(model, data, step, seed=seed, evaluator=retriever, evaluate_test=test, **rates, **FIXED)
+    return result, retriever.eval()
 
 
 class Among:
@@ -170,12 +166,12 @@ def work(part: str, name: str, seed: int, setting: Setting) -> dict[str, Any]:
     run = {"model": name, "seed": seed}
     retriever: Retriever
     if part == "fresh":
-        model = train(load(), setting, seed).model
+        model = train(load(), setting, seed, test=False)[1].model
         states = {state: TowerRetriever(model, load(), state).eval() for state in ("known", "fresh")}
         return run | {"test": {state: evaluate_retrieval(r, load()) for state, r in states.items()}}  # type: ignore[arg-type]
     data, new = without_films(seed)
     if name in NEW:
-        retriever = train(data, setting | NEW[name], seed)
+        retriever = train(data, setting, seed, test=False, variant=NEW[name])[1]
     elif name == "lightgcn":
         retriever = lightgcn(data, setting, seed)
     else:

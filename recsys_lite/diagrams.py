@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .drawings import ARCHITECTURES, Box
-from .palette import BLUE, BOX_COLOURS
+from .palette import BLUE, BOX_COLOURS, NEUTRAL
 
 WIDTH = 340  # units; about one pixel each on a telephone
 FONT = 'font-family="system-ui, sans-serif"'
@@ -141,3 +141,23 @@ def _pill(title: str, x: float, y: float, wide: float, lit: bool, written: bool)
         f'<text x="{x + wide / 2:g}" y="{y + 17.5:g}" text-anchor="middle" font-size="13" {ink}>'
         f"{html.escape(title)}</text>"
     )
+
+
+def timeline_drawing(marks: list[tuple[str, str, bool]]) -> str:
+    """A line of time from top to bottom: year, system, and whether the book has a chapter on it (filled).
+
+    Example:
+        >>> timeline_drawing([("2010", "FM", True), ("2016", "FFM", False)]).count("<circle")
+        2
+    """
+    step, axis = 27, 62
+    parts = [f'<path d="M{axis} 12V{step * len(marks) - 12:g}" stroke="currentColor" stroke-opacity="0.45"/>']
+    for k, (year, system, lit) in enumerate(marks):
+        y = step * k + step / 2
+        if k == 0 or marks[k - 1][0] != year:
+            parts.append(f'<text x="6" y="{y + 5:g}" font-size="14" opacity="0.8">{html.escape(year)}</text>')
+        paint = f'fill="{BLUE}" stroke="{BLUE}"' if lit else f'fill="#ffffff" stroke="{NEUTRAL}"'
+        weight = ' font-weight="600"' if lit else ""
+        parts.append(f'<circle cx="{axis}" cy="{y:g}" r="6" stroke-width="1.8" {paint}/>')
+        parts.append(f'<text x="{axis + 16}" y="{y + 5:g}" font-size="14.5"{weight}>{html.escape(system)}</text>')
+    return _svg("".join(parts), step * len(marks))

@@ -36,6 +36,39 @@ ARCHITECTURES: dict[str, tuple[list[Box], list[tuple[int, int]]]] = {
         [_features(), Box("embedding", "one weight each", "wᵢ", 170, 100, 160), *_ending(172)],
         [(0, 1), (1, 2), (2, 3)],
     ),
+    "mlp": (
+        [
+            _features(),
+            Box("embedding", "embeddings", "e₁ … e_F side by side", 170, 100, 210),
+            Box("mlp", "hidden layers", "ReLU(W h + b)", 170, 174, 200),
+            Box("output", "σ(z)", "chance of a click", 170, 246, 160),
+        ],
+        [(0, 1), (1, 2), (2, 3)],
+    ),
+    "cnn": (
+        [
+            Box("input", "other fields", "who, when, …", LEFT, 26, 148),
+            Box("input", "letters", "in their order", RIGHT, 26, 148),
+            Box("embedding", "embeddings", "a vector a field", LEFT, 104, 148),
+            Box("embedding", "embeddings", "a vector a letter", RIGHT, 104, 148),
+            Box("cross", "filters", "k letters at a time", RIGHT, 178, 152),
+            Box("sum", "max", "", RIGHT, 246, 44, 44),
+            Box("mlp", "hidden layers", "ReLU", 170, 316, 200),
+            Box("output", "σ(z)", "chance of a click", 170, 388, 160),
+        ],
+        [(0, 2), (1, 3), (3, 4), (4, 5), (2, 6), (5, 6), (6, 7)],
+    ),
+    "rnn": (
+        [
+            _features("history", "x₁ … x_n, oldest first"),
+            Box("embedding", "embeddings", "one vector a film", 170, 100, 200),
+            Box("attention", "cell", "hₜ from hₜ₋₁ and xₜ", LEFT, 176, 158),
+            Box("embedding", "all films", "the same vectors vᵢ", RIGHT, 176, 152),
+            Box("cross", "⟨P hₙ, vᵢ⟩ + bᵢ", "last state only", 170, 250, 200),
+            Box("output", "the first k", "of all films", 170, 322, 160),
+        ],
+        [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
+    ),
     "fm": (
         [
             _features(),
@@ -130,6 +163,17 @@ ARCHITECTURES: dict[str, tuple[list[Box], list[tuple[int, int]]]] = {
         ],
         [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
     ),
+    "lightgcn": (
+        [
+            _features("users and items", "ids, and who took what"),
+            Box("embedding", "E⁰", "one vector a node", 170, 104, 200),
+            Box("cross", "a hop", "Â Eᵏ: sum of neighbours", 170, 178, 230),
+            Box("cross", "… K hops", "no weights, no ReLU", 170, 252, 230),
+            Box("embedding", "mean of E⁰ … Eᴷ", "E, one vector a node", 170, 326, 200),
+            Box("output", "⟨e_u, e_i⟩", "score of an item", 170, 400, 170),
+        ],
+        [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)],
+    ),
     "pal": (
         [
             _features("features", "user, item, hour, …"),
@@ -161,5 +205,43 @@ ARCHITECTURES: dict[str, tuple[list[Box], list[tuple[int, int]]]] = {
             Box("output", "σ(z)", "chance of a click", 170, 328, 160),
         ],
         [(0, 1), (1, 2), (1, 3), (2, 4), (3, 4), (4, 5)],
+    ),
+    "two_towers": (
+        [
+            Box("input", "user", "who, history, …", LEFT, 26, 148),
+            Box("input", "film", "genres, title, …", RIGHT, 26, 148),
+            Box("embedding", "embeddings", "of the query", LEFT, 104, 148),
+            Box("embedding", "embeddings", "of the candidate", RIGHT, 104, 148),
+            Box("mlp", "query tower", "u", LEFT, 182, 148),
+            Box("mlp", "candidate tower", "v, kept", RIGHT, 182, 148),
+            Box("cross", "⟨u, v⟩ / τ", "or a search index", 170, 256, 190),
+            Box("output", "the first k", "of all films", 170, 328, 160),
+        ],
+        [(0, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 6), (6, 7)],
+    ),
+    "split_network": (
+        [
+            Box("input", "user", "who, history, …", LEFT, 26, 148),
+            Box("input", "film", "genres, year, …", RIGHT, 26, 148),
+            Box("embedding", "embeddings", "of the query", LEFT, 104, 148),
+            Box("embedding", "embeddings", "of the candidate", RIGHT, 104, 148),
+            Box("mlp", "query tower", "u", LEFT, 182, 148),
+            Box("mlp", "candidate tower", "v, kept", RIGHT, 182, 148),
+            Box("cross", "u ⊙ v", "beside u and v", 170, 256, 190),
+            Box("mlp", "head", "ReLU, one output", 170, 330, 170),
+            Box("output", "σ(z)", "chance of a click", 170, 402, 160),
+        ],
+        [(0, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 6), (6, 7), (7, 8)],
+    ),
+    "funnel": (
+        [
+            Box("input", "catalogue", "all films", 170, 26, 300),
+            Box("cross", "retrieval", "one product, hundreds stay", 170, 102, 270),
+            Box("mlp", "ranking", "kept vectors, a small network", 170, 178, 236),
+            Box("mlp", "final ranking", "all fields", 170, 254, 190),
+            Box("embedding", "arranging", "a rule", 170, 330, 140),
+            Box("output", "screen", "ten places", 170, 404, 120),
+        ],
+        [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)],
     ),
 }

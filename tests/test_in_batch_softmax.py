@@ -1,4 +1,4 @@
-"""The softmax of a batch: its three steps in order, what each mistake does, and the softmax over all that it stands for."""
+"""The softmax of a batch: its steps in order, what each mistake does, and the softmax over all that it stands for."""
 
 import itertools
 import math
@@ -37,8 +37,10 @@ def by_loops(scores, items, log_q, temperature, remove_hits, exact_positive):
     return total / len(items)
 
 
-@pytest.mark.parametrize("remove_hits,exact,corrected", [(a, b, c) for a, b, c in itertools.product([True, False], repeat=3)
-                                                         if not b or (a and c)])  # fmt: skip
+CASES = [c for c in itertools.product([True, False], repeat=3) if not c[1] or (c[0] and c[2])]
+
+
+@pytest.mark.parametrize("remove_hits,exact,corrected", CASES)
 @pytest.mark.parametrize("temperature", [1.0, 0.2])
 @pytest.mark.parametrize("rows", [1, 2, 6])
 def test_it_is_the_equation_written_as_loops(rows, temperature, remove_hits, exact, corrected):

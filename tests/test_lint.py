@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import chapters as book  # noqa: E402
 import lint  # noqa: E402
+import lint_reference  # noqa: E402
 
 FIGURE = '<figure class="rl-figure"><div class="rl-plotly" aria-label="A line that falls"></div></figure>'
 
@@ -127,6 +128,11 @@ BROKEN = {
     "quiz": (rewrite("Known", "Known {cite:p}`rendle2010fm`."), "quiz items"),
     "details open": (rewrite("Known", "<details><summary>Q</summary>A" * 4), "not closed"),
     "citation": (rewrite("## Why", "## Why\n{cite:t}`nobody1999, rendle2010fm`"), "citation 'nobody1999'"),
+    "symbol": (rewrite("## Summary", "## Summary\n**New symbols:** $q_f$, $z$ something."), "symbol $q_f$"),
+    "symbol in a table": (
+        rewrite("## Summary", "## Summary\n### Symbols new here\n\n| symbol | shape |\n|---|---|\n| $\\zeta$ | $N$ |"),
+        "symbol $\\zeta$"),
+    "remote object": (rewrite("## Why", '<object data="https://example.org/a.svg"></object>'), "loads from elsewhere"),
     "size": (
         store(new_output("display_data", {"text/html": FIGURE + "x" * 2_100_000})), "makes a page of 2.1 MB"),
 }  # fmt: skip
@@ -139,6 +145,41 @@ def test_each_breach_is_named(name: str) -> None:
     change(notebook)
     breaches = lint.lint(notebook, {})
     assert any(message in breach for breach in breaches), breaches
+
+
+def test_listed_symbols_are_split_and_relations_left_out() -> None:
+    text = "## Summary\n\n**New symbols:** $c_0, c_l$ states ($W_{l,fg}$); $R = GS$ ranks; $N(u), d_u$; $n + 1$.\n\n$x$"
+    assert lint_reference.listed(text) == ["c_0", "c_l", "W_{l,fg}", "R", "N(u)", "d_u"]
+    assert lint_reference.listed("## Theory\n\n**New symbols:** $x$") == []
+
+
+def test_a_symbol_of_another_chapter_is_no_symbol_of_this_one() -> None:
+    notebook = sound()
+    rewrite("## Summary", "## Summary\n\n**New symbols:** $J_f$ slope.")(notebook)
+    assert list(lint.symbols(notebook, {"slug": "deepfm"})) == []
+    assert list(lint.symbols(notebook, {"slug": "dcn"})) == [
+        "symbol $J_f$ is not in book/notation.json for this chapter"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("![A line that falls](https://example.org/a.png)", "loads from elsewhere"),
+        ("```{image} https://example.org/a.png\n```", "loads from elsewhere"),
+        ("<style>body { background: url(https://example.org/a.png) }</style>", "loads from elsewhere"),
+        ("x" * 2_100_000, "makes a page of 2.1 MB"),
+        ("{cite:p}`nobody1999`", "citation 'nobody1999'"),
+    ],
+)
+def test_breaches_of_a_page_are_named(text: str, message: str) -> None:
+    assert any(message in breach for breach in lint_reference.page(text))
+    assert list(lint_reference.page("[A link](https://example.org) and {cite:t}`rendle2010fm`.")) == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book").glob("*.md")), ids=lambda p: p.stem)
+def test_pages_keep_the_rules(path: Path) -> None:
+    assert list(lint_reference.page(path.read_text(encoding="utf-8"))) == []
 
 
 def test_every_rule_has_a_broken_notebook() -> None:

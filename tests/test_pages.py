@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 pytestmark = pytest.mark.slow
 SLUGS = [c["slug"] for c in written()]
+PAGES = ["notation", "glossary", "timeline", "errata", "references"]
 VIEWS = {"light": ("light", 1280), "dark": ("dark", 1280), "telephone": ("light", 360)}
 WAIT = 30_000  # ms, for the slowest machine
 DRAWN = """() => [...document.querySelectorAll('.rl-plotly')].every(p => p.querySelector('.main-svg'))
@@ -45,7 +46,7 @@ def open_page(browser: Browser, name: str, view: str) -> tuple[Page, list[str]]:
 
 
 @pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("name", ["intro", "references", *SLUGS])
+@pytest.mark.parametrize("name", ["intro", *PAGES, *SLUGS])
 def test_page_is_whole(browser: Browser, name: str, view: str) -> None:
     page, wrong = open_page(browser, f"book/{name}.html", view)
     assert page.evaluate(TALL_FORMULA) == 0
@@ -154,4 +155,4 @@ def test_first_page_leads_to_the_book(browser: Browser) -> None:
 
 def test_pages_are_where_the_table_of_contents_says() -> None:
     pages: Path = built_book()[0]
-    assert all((pages / "book" / f"{name}.html").exists() for name in ["intro", "references", *SLUGS])
+    assert all((pages / "book" / f"{name}.html").exists() for name in ["intro", *PAGES, *SLUGS])

@@ -23,21 +23,25 @@ def sides(model, rows):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.1])
-def test_a_dot_head_is_two_towers_in_value_and_gradient(temperature):
+@pytest.mark.parametrize("head", [(), (2,), (5,), (7, 3)])
+def test_a_dot_head_is_two_towers_in_value_and_gradient(temperature, head):
     towers = tiny.filled(TwoTowers(tiny.FIELDS, **SIDES, temperature=temperature))
-    model, rows = SplitNetwork.from_towers(towers), tiny.rows(50)
+    model, rows = SplitNetwork.from_towers(towers, head), tiny.rows(50)
+    assert model.config["head"] == list(head)
     assert_close(model(rows), towers(rows))
     model(rows).square().sum().backward()
     towers(rows).square().sum().backward()
     for (name, ours), theirs in zip(model.towers.named_parameters(), towers.parameters(), strict=True):
         if name != "bias":  # it has become the head's
             assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-4)
-    assert_close(model.head[0].bias.grad.squeeze(), towers.bias.grad)
+    assert_close(model.head[-1].bias.grad.squeeze(), towers.bias.grad)
 
 
 def test_cosine_towers_have_no_dot_head():
     with pytest.raises(ValueError, match="expected towers with a dot product, got 'cosine'"):
         SplitNetwork.from_towers(TwoTowers(tiny.FIELDS, **SIDES, similarity="cosine"))
+    with pytest.raises(ValueError, match=r"hidden layers need at least 2 units, got \(4, 1\)"):
+        SplitNetwork.from_towers(TwoTowers(tiny.FIELDS, **SIDES), (4, 1))
 
 
 @pytest.mark.parametrize("product", [True, False])

@@ -35,7 +35,7 @@ CHAPTER = {
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the book's text, to stamp at will."""
-    names = [*(ROOT / "book").glob("*.json"), *(ROOT / "book").glob("*.ipynb"), ROOT / "book" / "intro.md"]
+    names = [path for kind in ("json", "ipynb", "md", "bib") for path in (ROOT / "book").glob(f"*.{kind}")]
     for path in [*names, ROOT / "_toc.yml", ROOT / "recsys_lite" / "chapters.json"]:
         target = tmp_path / path.relative_to(ROOT)
         target.parent.mkdir(exist_ok=True)
@@ -55,6 +55,9 @@ def test_contents_and_cards_follow_from_the_list(copy: Path) -> None:
         < contents.index("book/x")
         < contents.index("caption: Two")
         < contents.index("book/y")
+        < contents.index("caption: Reference")
+        < contents.index("book/notation")
+        < contents.index("book/references")
     )
     assert '<a href="x.html"><b>X, 2010</b>An idea &amp; more.</a>\n<a href="y.html"><b>Y</b>' in stamp.cards(listed)
     with pytest.raises(ValueError, match=r"intro\.md: got 0 blocks"):
@@ -64,6 +67,15 @@ def test_contents_and_cards_follow_from_the_list(copy: Path) -> None:
         stamp.main(["--check"], copy)
     stamp.main([], copy)
     assert (copy / "_toc.yml").read_text() == (ROOT / "_toc.yml").read_text()
+
+
+def test_a_reference_page_follows_its_data(copy: Path) -> None:
+    data = copy / "book" / "glossary.json"
+    data.write_text(data.read_text().replace("One showing of one item", "A showing of an item"))
+    with pytest.raises(SystemExit, match=r"glossary\.md"):
+        stamp.main(["--check"], copy)
+    stamp.main([], copy)
+    assert "A showing of an item" in (copy / "book" / "glossary.md").read_text()
 
 
 def test_check_tells_a_changed_header(copy: Path) -> None:

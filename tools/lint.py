@@ -1,6 +1,6 @@
 """Check the chapters against the template; print each breach; fail if there is one.
 
-python tools/lint.py                       # all chapters
+python tools/lint.py                       # all chapters and pages
 python tools/lint.py book/overview.ipynb   # one
 """
 
@@ -13,30 +13,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import lint_reference
 import nbformat
 from chapters import ROOT, by_tag, chapters, notebook_path
+from lint_reference import MOST_BYTES, REMOTE, citations, symbols, text_of
 
 SECTIONS = [
     "At a glance", "Why", "By hand", "Theory", "From scratch", "In the library", "Known answer", "Real data",
     "Look inside", "Ablation", "Cost and practice", "Your turn", "Compare", "Summary", "References",
 ]  # fmt: skip
 MOST_LINES = 25
-MOST_BYTES = 2_000_000
 LEAST_ALT = 15
 LEAST_QUIZ = 4
 LEVELS = ("★", "★★", "★★★")
 SHOWING = {"show": 1, "show_svg": 1, "explore": None}  # place of alt, or only by name
-REMOTE = re.compile(
-    r"""<(?:script|img|iframe|source|video|audio)\b[^>]*\bsrc\s*=\s*["']?(?:https?:)?//[^"'\s>]+"""
-    r"""|<link\b[^>]*\bhref\s*=\s*["']?(?:https?:)?//[^"'\s>]+|!\[[^\]]*\]\(https?://[^)]+|@import[^;]*https?://[^;]+""",
-    re.IGNORECASE,
-)
 EXERCISE = re.compile(r"^(?:#{3,5}\s+|\*\*)[^\n★]{0,20}?(★{1,3})(?!★)", re.MULTILINE)
-
-
-def text_of(notebook: Any) -> str:
-    """All markdown of a notebook."""
-    return "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
 
 
 def tags(cell: Any) -> list[str]:
@@ -190,15 +181,6 @@ def quiz(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
         yield "a <details> or <summary> is not closed"
 
 
-def citations(notebook: Any, chapter: dict[str, Any], root: Path = ROOT) -> Iterator[str]:
-    """Every cited key is in the bibliography."""
-    bibliography = (root / "book" / "references.bib").read_text(encoding="utf-8")
-    keys = set(re.findall(r"^@\w+\{\s*([^,\s]+)\s*,", bibliography, re.MULTILINE))
-    groups = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", text_of(notebook))
-    cited = {key.strip() for group in groups for key in group.split(",")}
-    yield from (f"citation {key!r} is not in references.bib" for key in sorted(cited - keys))
-
-
 def size(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
     """A page that a telephone can load."""
     total = len(text_of(notebook).encode()) + len(str(notebook.metadata.get("widgets", "")).encode())
@@ -209,7 +191,7 @@ def size(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
         yield f"makes a page of {total / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:g} MB are allowed"
 
 
-RULES = (generated, sections, cells, alt_texts, remote, outputs, exercises, quiz, citations, size)
+RULES = (generated, sections, cells, alt_texts, remote, outputs, exercises, quiz, citations, symbols, size)
 
 
 def lint(notebook: Any, chapter: dict[str, Any]) -> list[str]:
@@ -225,6 +207,8 @@ def main(arguments: list[str]) -> int:
         path = notebook_path(chapter["slug"])
         breaches = lint(nbformat.read(path, as_version=4), chapter) if path.exists() else ["is missing"]
         found += [f"{path.name}: {breach}" for breach in breaches]
+    for path in [] if wanted else sorted((ROOT / "book").glob("*.md")):
+        found += [f"{path.name}: {breach}" for breach in lint_reference.page(path.read_text(encoding="utf-8"))]
     print("\n".join(found) or f"{len(known)} chapters follow the template")
     return bool(found)
 

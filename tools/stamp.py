@@ -1,4 +1,4 @@
-"""Write what follows from the list of chapters: headers, set-up cells, stored maps, the contents, the intro's cards.
+"""Write what follows from the list of chapters: headers, set-up cells, stored maps, contents, cards, reference pages.
 
 The list is recsys_lite/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import apparatus
 import nbformat
 from chapters import ROOT, by_tag, chapters, notebook_path, read, write, write_notebook
 
@@ -134,7 +135,7 @@ def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
 
 
 def contents(listed: list[dict[str, Any]]) -> str:
-    """The text of ``_toc.yml``: the written chapters by part, then the apparatus."""
+    """The text of ``_toc.yml``: the written chapters by part, then the pages to look things up on."""
     lines = [
         "# written by tools/stamp.py from recsys_lite/chapters.json",
         "format: jb-book",
@@ -143,7 +144,8 @@ def contents(listed: list[dict[str, Any]]) -> str:
     ]
     for part, those in groupby(listed, key=lambda c: c["part"]):
         lines += [f"  - caption: {part}", "    chapters:", *(f"      - file: book/{c['slug']}" for c in those)]
-    return "\n".join([*lines, "  - caption: Apparatus", "    chapters:", "      - file: book/references", ""])
+    lines += ["  - caption: Reference", "    chapters:", *(f"      - file: book/{name}" for name in apparatus.PAGES)]
+    return "\n".join([*lines, ""])
 
 
 def cards(listed: list[dict[str, Any]]) -> str:
@@ -170,18 +172,15 @@ def with_cards(intro: str, listed: list[dict[str, Any]]) -> str:
 def pages(root: Path) -> dict[Path, str]:
     """The other files that follow from the list of chapters, with the text that they should have."""
     toc, intro = root / "_toc.yml", root / "book" / "intro.md"
-    return {toc: contents(chapters(root)), intro: with_cards(intro.read_text(encoding="utf-8"), chapters(root))}
+    made = {toc: contents(chapters(root)), intro: with_cards(intro.read_text(encoding="utf-8"), chapters(root))}
+    return made | apparatus.pages(root)  # they link to the chapters that are written
 
 
 def stamp(root: Path = ROOT, check: bool = False) -> list[str]:
     """Stamp all chapters that exist, and the pages that list them; return the names of those that disagreed."""
     address, times, wrong = site(root), read("run_times.json", root), []
     titles = {c["slug"]: c["title"] for c in chapters(root)}
-    for path, text in pages(root).items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            wrong.append(path.name)
-            if not check:
-                write(path, text)
+    wrong += apparatus.update(pages(root), check)
     for chapter in chapters(root):
         path = notebook_path(chapter["slug"], root)
         if not path.exists():

@@ -33,8 +33,9 @@ class SplitNetwork(Model):
     Raises:
         ValueError: as :class:`~recsys_lite.models.TwoTowers` does.
 
-    Source: no paper gives it this name; it is the generalised two towers of ranking systems, such as the pre-ranking
-    of Wang et al., COLD, 2020. The head is ours. Derived in the chapter *Split network*.
+    Source: no paper gives it this name. It stands between two towers (Huang et al., CIKM 2013) and pre-ranking by a
+    whole network (Wang et al., COLD, 2020); Li et al., IntTower, CIKM 2022, let cached towers meet more richly, too.
+    The head is ours. Derived in the chapter *Split network*.
     """
 
     def __init__(
@@ -84,18 +85,17 @@ class SplitNetwork(Model):
     def score_all(self, u: Tensor, v: Tensor) -> Tensor:
         r"""Logits of every pair: u (B, out), v (N, out) -> (B, N).
 
-        The head's first layer is linear, so what it makes of v does not depend on the user and can be cached, too:
-        :math:`W [u, v, u \odot v] = W_u u + W_v v + (W_p \operatorname{diag}(u))\, v`.
+        The head's first layer is linear, so for one user it is a layer on v alone, made once:
+        :math:`W [u, v, u \odot v] + b = (W_v + W_p \operatorname{diag}(u))\, v + (W_u u + b)`.
         """
         first, *rest = self.head
         assert isinstance(first, nn.Linear)
-        blocks = first.weight.split(u.shape[1], 1)  # (width, out) each
-        of_u, of_v = u @ blocks[0].T + first.bias, v @ blocks[1].T  # (B, width), (N, width)
+        of_u, of_v, *of_product = first.weight.split(u.shape[1], 1)  # (width, out) each
+        shift = u @ of_u.T + first.bias  # (B, width)
         out = []
         for k in range(len(u)):
-            own = blocks[2] * u[k] if self.product else None
-            before = of_u[k] + of_v if own is None else torch.addmm(of_u[k] + of_v, v, own.T)  # (N, width)
-            out.append(nn.Sequential(*rest)(before).squeeze(-1))
+            own = of_v + of_product[0] * u[k] if of_product else of_v  # (width, out), this user's layer
+            out.append(nn.Sequential(*rest)(torch.addmm(shift[k], v, own.T)).squeeze(-1))  # (N, width) -> (N,)
         return torch.stack(out)
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
@@ -111,15 +111,35 @@ class SplitNetwork(Model):
 
     @classmethod
     @torch.no_grad()
-    def from_towers(cls, model: TwoTowers) -> SplitNetwork:
-        """A split network with a linear head that equals two towers: 0 on u and v, 1/τ on the product, their bias."""
+    def from_towers(cls, model: TwoTowers, head: Sequence[int] = ()) -> SplitNetwork:
+        """A split network that equals two towers: 0 on u and v, 1/τ on the product, their bias.
+
+        Args:
+            model: towers with a dot product; their weights are copied.
+            head: hidden widths, each at least 2. Default none, a linear head. Two units of each hidden layer carry the
+                product s and -s, one of which the ReLU keeps; the others start as usual, with 0 in the last layer.
+
+        Raises:
+            ValueError: for towers with a cosine, or a hidden layer of one unit.
+        """
         if model.similarity != "dot":
             raise ValueError(f"from_towers: expected towers with a dot product, got {model.similarity!r}")
+        if min(head, default=2) < 2:
+            raise ValueError(f"from_towers: hidden layers need at least 2 units, got {tuple(head)}")
         keys = ("query", "candidate", "dim", "hidden", "out")
-        split = cls(model.fields, head=(), **{k: model.config[k] for k in keys})
+        split = cls(model.fields, head=head, **{k: model.config[k] for k in keys})
         split.towers.load_state_dict(model.state_dict())
-        linear: nn.Linear = split.head[0]  # type: ignore[assignment]
-        linear.weight.zero_()
-        linear.weight[:, -model.config["out"] :] = 1 / model.temperature
-        linear.bias.copy_(model.bias)
+        *hidden, last = [layer for layer in split.head if isinstance(layer, nn.Linear)]
+        dot = torch.zeros((hidden or [last])[0].in_features)
+        dot[-model.config["out"] :] = 1 / model.temperature
+        last.weight.zero_()
+        last.bias.copy_(model.bias)
+        if not hidden:
+            last.weight[0] = dot
+            return split
+        for layer in hidden:
+            layer.weight[:2], layer.bias[:2] = 0, 0
+            layer.weight[:2, :2] = torch.eye(2)  # s⁺ and s⁻ go on as they are
+        hidden[0].weight[:2] = torch.stack([dot, -dot])
+        last.weight[0, :2] = torch.tensor([1.0, -1.0])  # s = s⁺ - s⁻
         return split
