@@ -150,11 +150,11 @@ def as_table(
     """Every film of every list."""
     return pd.DataFrame(
         [
-            (name(m), place, data.title(int(i)), genres(data, int(i)), "✓" if int(i) in wanted else "", float(score))
+            (name(m), place, "✓" if int(i) in wanted else "", data.title(int(i)), genres(data, int(i)), float(score))
             for m, (items, scores) in lists.items()
             for place, (i, score) in enumerate(zip(items, scores, strict=True), 1)
         ],
-        columns=["model", "place", "film", "genres", "came true", "score"],
+        columns=["model", "place", "came true", "film", "genres", "score"],
     )
 
 
@@ -181,7 +181,7 @@ def strips(data: Interactions, lists: Mapping[str, tuple[np.ndarray, np.ndarray]
         figure.add_scatter(
             x=list(range(1, len(items) + 1)), y=[name(model)] * len(items), mode="markers",
             marker={
-                "size": 15, "symbol": ["square" if h else "square-open" for h in hit], "color": colour,
+                "size": 11, "symbol": ["square" if h else "square-open" for h in hit], "color": colour,
                 "opacity": [1.0 if h else 0.45 for h in hit],
             },
             text=[f"{data.title(int(i))}{', came true' if h else ''}" for i, h in zip(items, hit, strict=True)],
@@ -248,7 +248,7 @@ def bars(table: pd.DataFrame) -> go.Figure:
         x=table["change"], y=short, orientation="h", marker={"color": colours}, text=table["title"],
         textposition="none", hovertemplate="%{text}: %{x:+.4g}<extra></extra>",
     )  # fmt: skip
-    figure.update_xaxes(title="score with this film less score without it")
+    figure.update_xaxes(title="change of the score by this film")
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(margin={"t": 8})
     return figure

@@ -17,6 +17,7 @@ MODEL_COLOURS = {
     "fm": BLUE, "wide_deep": ORANGE, "deepfm": GREEN, "ncf": PINK, "dcn": RED, "autoint": SKY, "dlrm": "#7A5195",
     "dcn_v2": "#A23B00", "dhen": "#3B6E8F", "gdcn": "#8C6D00", "lightgcn": "#00735C", "two_towers": "#9E4F7D",
     "pal": "#4B7BEC", "watch_next": "#C26DBC", "split_network": "#6B8E23",
+    "item_knn": "#A07855", "ease": "#B04A5A", "mf": "#4C6A92",
 }  # fmt: skip
 
 #: fill of a box in an architecture diagram, by what the box does

@@ -12,7 +12,7 @@ def test_candidates_of_a_person_and_why():
     app = on_page("retrieval", person="6", models="popularity,ease,lightgcn,two_towers")
     said = app.markdown[1].value
     assert said.startswith("**What you see.** For person 6,") and "EASE" in said and "LightGCN" in said
-    lists = [d.value for d in app.dataframe if list(d.value)[:2] == ["place", "film"]]
+    lists = [d.value for d in app.dataframe if list(d.value)[:3] == ["place", "came true", "film"]]
     assert len(lists) == 4 and all(len(one) == 20 for one in lists)
     assert query(app) | {"film": ""} == {
         "person": "6", "models": "popularity,ease,lightgcn,two_towers", "k": "20", "by": "ease", "film": "",
@@ -35,7 +35,7 @@ def _named(words: str) -> str:
 
 def test_candidates_are_the_librarys():
     app = on_page("retrieval", person="100", models="item_knn", k="10")
-    shown = next(d.value for d in app.dataframe if list(d.value)[:2] == ["place", "film"])
+    shown = next(d.value for d in app.dataframe if list(d.value)[:3] == ["place", "came true", "film"])
     data_ = retrieval.load()
     seen = data_.mask("train", "validation")[[99]]
     items = top_k(retrieval.retriever("item_knn"), torch.tensor([99]), 10, seen)[1][0]

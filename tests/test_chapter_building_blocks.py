@@ -118,9 +118,13 @@ def test_map_and_neighbours_are_the_librarys():
 
 def test_the_map_opens_at_the_genre_given_and_colours_its_films():
     sets, near = torch.tensor([[True, False], [False, True], [True, True]]), torch.tensor([[1, 2], [0, 2], [0, 1]])
-    draw = chapter.genre_map("a", torch.rand(3, 2), near, ["x", "y", "z"], sets, {"a": 0, "b": 1})
+    draw = chapter.genre_map("a", torch.rand(3, 2), near, ["x", "y", "z"], sets, {"a": 0, "b": 1}, torch.ones(3) > 0)
     assert [len(trace.x) for trace in draw().data] == [1, 2] and draw().layout.title.text == "a"
     assert [len(trace.x) for trace in draw("b").data] == [1, 2] and "near: y; z" in draw().data[1].text[0]
+    few = chapter.genre_map(
+        "a", torch.rand(3, 2), near, ["x", "y", "z"], sets, {"a": 0}, torch.tensor([True, True, False])
+    )
+    assert [len(trace.x) for trace in few().data] == [1, 1] and few().data[0].text is None
 
 
 def test_taking_out_a_film_moves_a_mean_the_same_wherever_it_stood():
