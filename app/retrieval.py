@@ -25,7 +25,7 @@ from .controls import number, pick, pick_some
 START = ["popularity", "ease", "lightgcn", "two_towers"]
 MOST = 4
 SHOWN = 10  # history films in the chart of reasons
-ASKED = 150  # history films taken out one at a time while a reader waits
+ASKED = 400  # history films taken out one at a time while a reader waits
 
 ABOUT = {
     "popularity": "the same order for everybody", "item_knn": "films that the same people rated",

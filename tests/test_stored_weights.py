@@ -5,9 +5,12 @@ import pytest
 from tiny import FIELDS
 
 from recsys_lite import data
+from recsys_lite.data.interactions import interactions
 from recsys_lite.fields import Field, Vocabulary
 from recsys_lite.metrics import evaluate
+from recsys_lite.retrieval import evaluate_retrieval
 from recsys_lite.store import WEIGHTS, fingerprint, load_model, read_json
+from recsys_lite.stored_retrievers import load_retriever
 from recsys_lite.train import predict
 
 
@@ -24,7 +27,12 @@ def test_a_fingerprint_depends_on_values_and_not_on_how_they_lie_in_memory():
 
 @pytest.mark.parametrize("stem", sorted(f.stem for f in WEIGHTS.glob("*.json")))
 def test_stored_weights_give_their_stored_numbers(stem):
-    name, task, _ = stem.split(".")
+    name, task, model = stem.split(".")
+    if task == "retrieval":
+        films = interactions()
+        found = evaluate_retrieval(load_retriever(model, films), films, "validation")
+        assert found == pytest.approx(read_json(WEIGHTS / f"{stem}.json")["about"]["validation"], abs=1e-4)
+        return
     dataset = data.load(name, task=task)
     got = evaluate(dataset.test.label, predict(load_model(WEIGHTS / stem, dataset.fields), dataset.test))
     stored = read_json(WEIGHTS / f"{stem}.json")["about"]["test"]
