@@ -128,3 +128,36 @@ def test_on_a_phone_the_row_opens_in_the_side_panel(server, browser):
     expect(page.get_by_label("I3", exact=True)).to_be_visible()
     assert not wrong
     page.close()
+
+
+@pytest.mark.parametrize(("name", "width", "scheme"), [("desktop", 1280, "light"), ("phone", 360, "dark")])
+@pytest.mark.parametrize(("path", "charts"), [("retrieval?person=6", 3), ("position?log=device", 2)])
+def test_other_pages_are_whole(server, browser, tmp_path, path, charts, name, width, scheme):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    wrong: list[str] = []
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    page.goto(f"{server}/{path}")
+    page.get_by_text("What these numbers do not say").wait_for(timeout=120_000)
+    page.wait_for_function(f"document.querySelectorAll('.js-plotly-plot .main-svg').length >= {charts}", timeout=60_000)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("e => e.scrollWidth <= e.clientWidth")
+    folder = Path(os.environ.get("RECSYS_LITE_SHOTS", tmp_path))
+    page.screenshot(path=folder / f"explorer-{path.split('?')[0]}-{name}.png")
+    assert not wrong
+    page.close()
+
+
+def test_a_person_chosen_by_keyboard_stays_in_the_address(server, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{server}/retrieval?models=popularity,ease")
+    page.get_by_text("For person 1,").wait_for(timeout=120_000)
+    box = page.get_by_role("spinbutton", name=re.compile("Person"))
+    box.fill("77")
+    box.press("Enter")
+    page.get_by_text("For person 77,").wait_for(timeout=30_000)
+    page.wait_for_url(re.compile("person=77"))
+    page.reload()
+    page.get_by_text("For person 77,").wait_for(timeout=60_000)
+    page.close()

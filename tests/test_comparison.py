@@ -2,17 +2,21 @@
 
 import json
 import re
+from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 
 from bench import comparison as bench
-from recsys_lite import comparison
+from recsys_lite import comparison, decision
 from recsys_lite.diagrams import CHAPTERS
 from recsys_lite.filter_table import filter_html
 from recsys_lite.metrics import interval
 from recsys_lite.models import MODELS
 from recsys_lite.store import RESULTS, load_results, read_json
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_every_system_has_its_line_and_a_chapter_that_exists():
@@ -66,6 +70,26 @@ def test_the_frontier_keeps_what_nothing_beats():
 def test_values_without_an_interval_are_told_so():
     assert comparison.told({"ndcg": 0.5}, "ndcg") == "0.5000"
     assert comparison.told({}, "ndcg") == "–"
+
+
+def test_every_step_of_the_path_is_measured_and_leads_to_a_section_that_exists():
+    steps = decision.path()
+    assert len(steps) >= 6
+    for step in steps:
+        assert re.search(r"\d", step.measured), step
+        cells = nbformat.read(ROOT / "book" / f"{step.chapter}.ipynb", as_version=4).cells
+        headings = [h for c in cells if c.cell_type == "markdown" for h in re.findall(r"^## (.+)$", c.source, re.M)]
+        assert step.section in {re.sub(r"[^a-z0-9]+", "-", h.lower()).strip("-") for h in headings}, step
+    page = decision.path_html(steps, {c["slug"]: c.get("title", "") for c in CHAPTERS})
+    assert page.count("<li>") == len(steps) and f"{steps[0].chapter}.html#{steps[0].section}" in page
+
+
+def test_the_path_tells_what_the_results_say():
+    values = [r["test"]["auc"] for r in load_results("movielens-100k", "click", "deepfm")]
+    mean, low, high = interval(values)
+    assert f"DeepFM {mean:.4f} [{low:.4f}, {high:.4f}]" in decision.all_fields()
+    cost = max(read_json(RESULTS / "serving.json")["cost"], key=lambda c: c["candidates"])
+    assert f"{cost['measured']['every_pair'] / cost['measured']['cached']:.0f} times" in decision.many_items()
 
 
 def test_a_filtered_table_names_its_choices_and_refuses_gaps():
