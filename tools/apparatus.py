@@ -1,4 +1,4 @@
-"""Write the pages to look things up on: notation, glossary, timeline and errata, each from its data file in book/.
+"""Write the pages to look things up on: notation, glossary, timeline, errata and status, each from data.
 
 python tools/apparatus.py            # write the pages (tools/stamp.py does so, too)
 python tools/apparatus.py --check    # change nothing; fail if a page disagrees with its data
@@ -12,13 +12,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from chapters import ROOT, chapters, read, write
+from chapters import ROOT, chapters, read, table, write
+from status import status
 
 from recsys_lite.diagrams import timeline_drawing
 from recsys_lite.notebook import drawing
 
 #: The reference pages in the order of the table of contents; the last one is written by hand.
-PAGES = ("notation", "glossary", "timeline", "errata", "references")
+PAGES = ("notation", "glossary", "timeline", "errata", "status", "references")
 MADE = "<!-- written by tools/apparatus.py from book/{}.json -->"
 
 NOTATION = """\
@@ -57,12 +58,6 @@ def link(slug: str, written: dict[str, dict[str, Any]], text: str = "") -> str:
     if chapter is None:
         return text or slug.replace("_", " ")
     return f"[{text or chapter['short']}]({slug}.ipynb)"
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """The lines of a table in Markdown, in a box of its own that scrolls on a telephone."""
-    lines = [" | ".join(cells) for cells in [head, ["---"] * len(head), *rows]]
-    return [":::{container} rl-reference", *(f"| {line} |" for line in lines), ":::", ""]
 
 
 def normal(symbol: str) -> str:
@@ -212,7 +207,7 @@ def errata(root: Path = ROOT) -> str:
 
 def pages(root: Path = ROOT) -> dict[Path, str]:
     """The generated pages with the text that they should have."""
-    made = {"notation": notation, "glossary": glossary, "timeline": timeline, "errata": errata}
+    made = {"notation": notation, "glossary": glossary, "timeline": timeline, "errata": errata, "status": status}
     return {root / "book" / f"{name}.md": write_page(root) for name, write_page in made.items()}
 
 

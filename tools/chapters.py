@@ -43,3 +43,9 @@ def write(path: Path, text: str) -> None:
 def write_notebook(path: Path, notebook: Any) -> None:
     """Store a notebook; the same content always gives the same text."""
     write(path, nbformat.writes(notebook, version=4).rstrip("\n") + "\n")
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """The lines of a table in Markdown, in a box of its own that scrolls on a telephone."""
+    lines = [" | ".join(cells) for cells in [head, ["---"] * len(head), *rows]]
+    return [":::{container} rl-reference", *(f"| {line} |" for line in lines), ":::", ""]
