@@ -17,10 +17,13 @@ from notebook_code import written
 pytestmark = pytest.mark.slow
 SLUGS = [c["slug"] for c in written()]
 RUN = """
-import sys, nbformat
+import sys, tempfile, nbformat
 from nbclient import NotebookClient
+from traitlets.config import Config
+sockets = tempfile.TemporaryDirectory()  # a short path: of files, so that two kernels never meet on one port
+ipc = Config({"AsyncKernelManager": {"transport": "ipc", "ip": sockets.name + "/kernel"}})
 notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=900, kernel_name="python3").execute()
+NotebookClient(notebook, timeout=900, kernel_name="python3", config=ipc).execute()
 print("".join(o.get("text", "") for o in notebook.cells[-1].outputs))
 """
 WHERE = "import recsys_lite\nprint('PACKAGE', recsys_lite.__file__)"
