@@ -17,13 +17,17 @@ from notebook_code import written
 pytestmark = pytest.mark.slow
 SLUGS = [c["slug"] for c in written()]
 RUN = """
-import sys, tempfile, nbformat
+import sys, nbformat
 from nbclient import NotebookClient
-from traitlets.config import Config
-sockets = tempfile.TemporaryDirectory()  # a short path: of files, so that two kernels never meet on one port
-ipc = Config({"AsyncKernelManager": {"transport": "ipc", "ip": sockets.name + "/kernel"}})
-notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, timeout=900, kernel_name="python3", config=ipc).execute()
+from nbclient.exceptions import CellTimeoutError
+for last in (False, True):  # a kernel's answer can get lost on its way, which is not the chapter's doing
+    notebook = nbformat.read(sys.argv[1], as_version=4)
+    try:
+        NotebookClient(notebook, timeout=400, kernel_name="python3").execute()
+        break
+    except CellTimeoutError:
+        if last:
+            raise
 print("".join(o.get("text", "") for o in notebook.cells[-1].outputs))
 """
 WHERE = "import recsys_lite\nprint('PACKAGE', recsys_lite.__file__)"

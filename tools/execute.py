@@ -12,7 +12,6 @@ import json
 import os
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ import nbformat
 from chapters import ROOT, chapters, notebook_path, read, write, write_notebook
 from nbclient import NotebookClient
 from stamp import stamp
-from traitlets.config import Config
 
 TIMEOUT = 900  # seconds a cell may take
 WIDGETS = "application/vnd.jupyter.widget-state+json"
@@ -37,20 +35,17 @@ def run(path: Path) -> tuple[Any, float]:
     """Execute a notebook in its own folder; returns it and the seconds it took."""
     notebook = nbformat.read(path, as_version=4)
     os.environ["RECSYS_LITE_STATIC"] = "1"
-    with tempfile.TemporaryDirectory() as sockets:  # of files: two kernels never meet on one port
-        client = NotebookClient(
-            notebook,
-            timeout=TIMEOUT,
-            kernel_name="python3",
-            resources={"metadata": {"path": str(path.parent)}},
-            store_widget_state=True,
-            config=Config({"AsyncKernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
-            on_cell_execute=lambda cell, cell_index: print(".", end="", flush=True),
-        )
-        start = time.monotonic()
-        client.execute()
-        seconds = time.monotonic() - start
-    return notebook, seconds
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=True,
+        on_cell_execute=lambda cell, cell_index: print(".", end="", flush=True),
+    )
+    start = time.monotonic()
+    client.execute()
+    return notebook, time.monotonic() - start
 
 
 def tidy(notebook: Any, slug: str) -> Any:
