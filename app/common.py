@@ -33,6 +33,7 @@ NAMES = {c["models"][0]: c["short"] for c in diagrams.CHAPTERS if c.get("models"
     "popularity": "Popularity", "item_knn": "Item neighbours", "ease": "EASE", "mf": "Matrix factorisation",
 }  # fmt: skip
 CHAPTERS = {m: c["slug"] for c in diagrams.CHAPTERS if "planned" not in c for m in c["models"]}  # model -> chapter
+IMAGES = ["png", "svg"]  # what a chart can be saved as
 METRICS = {
     "auc": "AUC (higher is better)",
     "log_loss": "log loss (lower is better)",
@@ -97,27 +98,48 @@ def chapter(model: str) -> str:
 
 
 def chart(figure: go.Figure, alt: str, key: str) -> None:
-    """A figure over the full width, with a text for those who do not see it."""
+    """A figure over the full width, with a text for those who do not see it; its camera saves PNG or SVG."""
     config = {
         "displaylogo": False,
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+        "toImageButtonOptions": {"format": st.session_state.get("images", IMAGES[0]), "filename": key, "scale": 2},
     }
     st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config)
 
 
 def table_and_downloads(
-    table: pd.DataFrame, figures: Sequence[go.Figure], file: str, sentence: str, label: str
+    table: pd.DataFrame, figures: Sequence[go.Figure], file: str, sentence: str, label: str, cell: str
 ) -> None:
-    """The table behind a chart, folded, with CSV and a self-contained page to take away."""
+    """The table behind a chart, folded, with all that can be taken away.
+
+    Args:
+        table: what the chart shows, in numbers.
+        figures: the charts, for the page to take away.
+        file: name of the files, without ending; unique on a page.
+        sentence: what one sees, for the page to take away.
+        label: what the folded part is called.
+        cell: Python that makes ``table`` in a notebook from the library alone; the tests run it and compare.
+    """
     with st.expander(label):
         st.dataframe(table, hide_index=True, width="stretch")
-        with st.container(horizontal=True):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
             csv = table.to_csv(index=False).encode()
             st.download_button("Table as CSV", csv, f"{file}.csv", "text/csv", on_click="ignore", key=f"{file}.csv")
             st.download_button(
                 "Charts as HTML", lambda: as_page(table, figures, sentence), f"{file}.html", "text/html",
                 on_click="ignore", key=f"{file}.html", help="One file with everything in it; opens without a network.",
             )  # fmt: skip
+            place = f"{file}.images"
+            st.segmented_control(
+                "The camera above a chart saves", IMAGES, format_func=str.upper, required=True,
+                key=hold(place, st.session_state.get("images", IMAGES[0])), on_change=_save_as, args=(place,),
+            )  # fmt: skip
+        st.caption("The notebook cell that makes this table:")
+        st.code(cell.strip(), language="python")
+
+
+def _save_as(place: str) -> None:
+    st.session_state["images"] = st.session_state[place]
 
 
 def as_page(table: pd.DataFrame, figures: Sequence[go.Figure], sentence: str) -> bytes:

@@ -11,7 +11,7 @@ import streamlit as st
 from recsys_lite.data import DataUnavailable
 from recsys_lite.fields import Dataset
 
-from . import tables
+from . import controls, tables
 from .address import MOST_MODELS, State, choose, choose_row, edited, original, shown
 from .common import (
     DONE,
@@ -82,7 +82,7 @@ def read_address() -> tuple[State, list[str]]:
 
     The browser may still send an address that this page wrote a moment ago; those are not new.
     """
-    query = st.query_params.to_dict()
+    query = controls.read_address()
     session = st.session_state
     written = session.setdefault("compare.written", deque(maxlen=50))
     if "compare.state" not in session or (query and query not in written):
@@ -100,8 +100,7 @@ def read_address() -> tuple[State, list[str]]:
 def write_address(state: State) -> None:
     """Put the state into the address."""
     query = state.to_query()
-    if st.query_params.to_dict() != query:
-        st.query_params.from_dict(query)
+    controls.write_address(query)
     if query not in st.session_state["compare.written"]:
         st.session_state["compare.written"].append(query)
 

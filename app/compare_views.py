@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,7 +11,7 @@ from recsys_lite import plots
 from recsys_lite.fields import Dataset, Rows
 from recsys_lite.plots_explorer import seed_curves
 
-from . import tables
+from . import cells, tables
 from .address import DETAILS, State
 from .common import DONE, METRICS, chapter, chart, hold, keep, load_dataset, name, results, table_and_downloads
 
@@ -71,11 +72,18 @@ def show_row(
     for figure, s in zip(figures, scores, strict=True):
         figure.update_layout(title=name(s.model))
     file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
-    table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads")
+    edits, fine = raw_edits(record, first), state.detail == "fine"
+    cell = cells.parts(state.data, state.task, list(models), state.row or 0, edits, fine)
+    table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
     if count:
         with st.expander("The first films of each model for this person"):
             st.dataframe(tables.top_table(dataset, scores, names), hide_index=True, width="stretch")
             st.caption(f"Out of {count} films: all of the training part that this person had not rated in it.")
+
+
+def raw_edits(record: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
+    """What was edited, as the encoder takes it."""
+    return {name: value for name, value in record.items() if value != first[name]}
 
 
 def model_card(state: State, s: tables.Score, figure: Any, count: int, change: bool) -> None:
@@ -149,9 +157,13 @@ def show_models(state: State, models: dict[str, Any]) -> None:
         chart(validation, f"Validation {metric} per epoch; the numbers are in the table below.", "validation")
     file = f"{state.data}-{state.task}-{metric}"
     table_and_downloads(
-        measured.assign(name=measured["name"].map(names)), [interval], file, sentence, "Table of the metric, downloads"
-    )
-    table_and_downloads(curve, [train, validation], f"{file}-curves", sentence, "Table of the curves, downloads")
+        measured.assign(name=measured["name"].map(names)), [interval], file, sentence, "Table of the metric, downloads",
+        cells.intervals(state.data, state.task, metric, list(models)),
+    )  # fmt: skip
+    table_and_downloads(
+        curve, [train, validation], f"{file}-curves", sentence, "Table of the curves, downloads",
+        cells.curves(state.data, state.task, list(models)),
+    )  # fmt: skip
 
 
 def caveats(state: State, dataset: Dataset) -> None:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
+
+TOUR = "tour"  # the one key of the address that no page owns
+
+
+def read_address() -> dict[str, str]:
+    """What the address says of the page; the tour's place in it belongs to no page."""
+    return {k: v for k, v in st.query_params.to_dict().items() if k != TOUR}
+
+
+def write_address(query: Mapping[str, str]) -> None:
+    """Put what the reader chose into the address, beside the place in the tour."""
+    wanted = {**query, **{k: v for k, v in st.query_params.to_dict().items() if k == TOUR}}
+    if st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)
 
 
 def pick(words: str, options: list[Any], key: str, format_func: Callable[[Any], str] = str, **more: Any) -> Any:

@@ -19,7 +19,7 @@ from recsys_lite.models.cross_model import CrossModel
 from . import tables
 from .address import original
 from .common import TASKS, chapter, chart, load_dataset, load_model, name, table_and_downloads, trained
-from .controls import number, pick
+from .controls import number, pick, write_address
 
 MOST_FIELDS = 12  # a pair of more fields takes too long to ablate while a reader waits
 ROWS = 1000  # test rows of a mean
@@ -123,7 +123,7 @@ def page() -> None:
         chosen_so |= {
             k: st.session_state[f"control.{k}"] for k in ("layer", "head") if f"control.{k}" in st.session_state
         }
-    st.query_params.from_dict(chosen_so)
+    write_address(chosen_so)
 
 
 def choices(view: View, model: Model, count: int) -> tuple[int | None, int | None, int | None]:
@@ -194,7 +194,8 @@ def show(
     chart(figure, f"{view.words} of {name(chosen)}: strongest {a} × {b}, {value:.4g} {unit}.", "inside.map")
     st.caption(f"What it does not prove. {view.caveat} The weights shown are those of seed 0. {chapter(chosen)}")
     flat = table.reset_index(names="field")
-    table_and_downloads(flat, [figure], f"{data}-{task}-{chosen}-inside", sentence, "Table, downloads")
+    file, cell = f"{data}-{task}-{chosen}-inside", ""
+    table_and_downloads(flat, [figure], file, sentence, "Table, downloads", cell)
 
 
 def drawn(table: pd.DataFrame, unit: str, signed: bool) -> go.Figure:

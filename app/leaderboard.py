@@ -7,9 +7,9 @@ import streamlit as st
 
 from recsys_lite import plots, report
 
-from . import tables
+from . import cells, tables
 from .common import METRICS, TASKS, chapter, chart, name, results, table_and_downloads
-from .controls import pick
+from .controls import pick, write_address
 
 
 def page() -> None:
@@ -50,8 +50,10 @@ def page() -> None:
         "measures that too. Parameters of boosted trees are their nodes; seconds are one machine's."
     )
     st.caption(" · ".join(f"{name(m)}: {chapter(m)}" for m in models if chapter(m)))
-    table_and_downloads(whole, [figure], f"{data}-{task}-{metric}-leaderboard", sentence(table), "Table, downloads")
-    st.query_params.from_dict({"data": f"{data}.{task}", "metric": metric})
+    file = f"{data}-{task}-{metric}-leaderboard"
+    cell = cells.standings(data, task, metric)
+    table_and_downloads(whole, [figure], file, sentence(table), "Table, downloads", cell)
+    write_address({"data": f"{data}.{task}", "metric": metric})
 
 
 def sentence(table: pd.DataFrame) -> str:

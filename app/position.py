@@ -13,8 +13,9 @@ from recsys_lite import plots, store
 from recsys_lite.metrics import interval
 from recsys_lite.palette import MODEL_COLOURS, NEUTRAL
 
+from . import cells
 from .common import chapter, chart, table_and_downloads
-from .controls import pick
+from .controls import pick, write_address
 
 LOGS = {
     "popular": "Popular films first, place k looked at with chance 1/k",
@@ -83,7 +84,10 @@ def page() -> None:
         "Differences of runs on the same log with the same seed, mean and 95 % t interval over seeds; every seed has a "
         f"log of its own. All models hold the same factorization machine and were tuned alike. {chapter('pal')}"
     )
-    table_and_downloads(values, [figure, shown], f"position-{log}-{metric}", sentence, "Table of all runs, downloads")
+    table_and_downloads(
+        values, [figure, shown], f"position-{log}-{metric}", sentence, "Table of all runs, downloads",
+        cells.position(log, metric, list(NAMES)),
+    )  # fmt: skip
     with st.expander("What these numbers do not say"):
         st.markdown(
             "- Real people do not follow a curve that depends on the place alone, and a click is not a rating.\n"
@@ -91,7 +95,7 @@ def page() -> None:
             "- The order came from popularity and chance. Where it follows taste itself (the last log), the place says "
             "something of the film, and models that take it out take that out, too."
         )
-    st.query_params.from_dict({"log": log, "metric": metric})
+    write_address({"log": log, "metric": metric})
 
 
 def value(run: dict[str, Any], metric: str) -> float:

@@ -19,8 +19,9 @@ from recsys_lite.palette import MODEL_COLOURS, NEUTRAL
 from recsys_lite.retrieval import Retriever, per_user
 from recsys_lite.stored_retrievers import RETRIEVERS, load_retriever
 
+from . import cells
 from .common import chapter, chart, name, site, table_and_downloads
-from .controls import number, pick, pick_some
+from .controls import number, pick, pick_some, write_address
 
 START = ["popularity", "ease", "lightgcn", "two_towers"]
 MOST = 4
@@ -136,12 +137,15 @@ def page() -> None:
             st.dataframe(own, hide_index=True, width="stretch", height=300)
             if chapter(model):
                 st.caption(chapter(model))
-    table_and_downloads(table, [figure], f"candidates-{user + 1}-{k}", sentence, "Table of all lists, downloads")
+    table_and_downloads(
+        table, [figure], f"candidates-{user + 1}-{k}", sentence, "Table of all lists, downloads",
+        cells.candidates(models, user, k),
+    )  # fmt: skip
     asked = {"person": str(user + 1), "models": ",".join(models), "k": str(k)}
     asked |= why(data, user, lists)
     standing(models, user, k)
     caveats(data)
-    st.query_params.from_dict(asked)
+    write_address(asked)
 
 
 def as_table(
@@ -235,7 +239,8 @@ def why(data: Interactions, user: int, lists: Mapping[str, tuple[np.ndarray, np.
         "on."
     )
     file = f"why-{user + 1}-{model}-{item}"
-    table_and_downloads(table, [figure], file, sentence, "Table of all history films, downloads")
+    cell = cells.reasons(model, user, item)
+    table_and_downloads(table, [figure], file, sentence, "Table of all history films, downloads", cell)
     return {"by": model, "film": str(item)}
 
 
@@ -282,7 +287,9 @@ def standing(models: Sequence[str], user: int, k: int) -> None:
         "Mean and 95 % interval over seeds of training; a closed form has no seed and no interval. Every model was "
         "tuned on the validation part with the same effort."
     )
-    table_and_downloads(table, [figure], "retrieval-recall", sentence, "Table, downloads ")
+    table_and_downloads(
+        table, [figure], "retrieval-recall", sentence, "Table of the shares, downloads", cells.recalls(models)
+    )
 
 
 @st.cache_data(show_spinner=False)

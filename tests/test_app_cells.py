@@ -1,0 +1,17 @@
+"""The notebook cell beside each table makes that table from the library alone."""
+
+import pytest
+from explorer import on_page, run_cells
+
+CASES = [
+    ("compare", {"models": "fm,dcn_v2", "row": "30", "set.gender": "F", "set.genres": "Comedy|Drama"}, 3),
+    ("compare", {"data": "criteo-sample", "models": "fm,deepfm", "row": "5", "set.I3": "7", "detail": "fine"}, 3),
+    ("leaderboard", {"metric": "log_loss"}, 1),
+    ("position", {"log": "device"}, 1),
+    ("retrieval", {"person": "6", "models": "ease,popularity"}, 3),
+]
+
+
+@pytest.mark.parametrize(("page", "query", "count"), CASES)
+def test_cells_make_the_tables(page, query, count):
+    assert run_cells(on_page(page, **query)) == count
