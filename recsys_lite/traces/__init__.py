@@ -1,0 +1,7 @@
+"""Every step of a model on one row, with its own numbers: what the chapters and the explorer step through."""
+
+from __future__ import annotations
+
+from .steps import Step
+
+__all__ = ["Step"]
