@@ -1,14 +1,18 @@
-"""Where a retriever finds things: recall by how often training showed the item."""
+"""Where a model is good and where not: metrics by how much training showed of the item, the user or the row."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
+from . import metrics
 from .data.interactions import Interactions
+from .fields import UNSEEN, Dataset
 from .ranking import hit_rate, place
 from .retrieval import K, Retriever, earlier, scored
 
@@ -55,6 +59,64 @@ def recall_by_degree(
         "recall": (found / wanted_count).numpy(),
     })  # fmt: skip
     return table[table["items"] > 0].reset_index(drop=True)
+
+
+def click_slices(dataset: Dataset) -> Iterator[tuple[str, str, Tensor]]:
+    """The test rows of a data set in groups: by what, group in words, (B,) bool.
+
+    With users and items: by how many ratings of the row's user and of its item the training part holds (rows drawn as
+    negatives are no ratings), in quarters of the test rows, ties together. Else: by how many of the row's values
+    training never showed (or too seldom to keep).
+    """
+    columns = [f.name for f in dataset.fields if f.kind == "categorical"]
+    if "user" in columns and "item" in columns:
+        rated = dataset.train.ids
+        if dataset.task == "click" and dataset.train.label is not None:
+            rated = rated[dataset.train.label == 1]
+        for by, name in (("ratings of the user", "user"), ("ratings of the item", "item")):
+            k = columns.index(name)
+            count = torch.bincount(rated[:, k], minlength=int(dataset.test.ids[:, k].max()) + 1)
+            count[UNSEEN] = 0
+            yield from _groups(by, count[dataset.test.ids[:, k]])
+    else:
+        yield from _groups("values not seen in training", (dataset.test.ids == UNSEEN).sum(1))
+
+
+def _groups(by: str, count: Tensor) -> Iterator[tuple[str, str, Tensor]]:
+    bounds = sorted({int(q) for q in torch.quantile(count.double(), torch.tensor([0.25, 0.5, 0.75]).double())})
+    bounds = [b for b in bounds if b >= 1 and (count < b).any()]
+    group = torch.bucketize(count, torch.tensor(bounds, dtype=count.dtype), right=True)
+    for place, words in enumerate(names(*bounds) if bounds else ["all"]):
+        yield by, words, group == place
+
+
+def auc_by_slice(dataset: Dataset, predictions: Mapping[str, object]) -> pd.DataFrame:
+    """AUC within the groups of :func:`click_slices`, with its interval over rows (:func:`metrics.auc_interval`).
+
+    Ranks are within the group only: an AUC over all rows also counts pairs of two groups, so it is no mean of these.
+
+    Args:
+        predictions: model -> scores of the test rows (B,).
+
+    Returns:
+        a line per group and model: by, group, rows, positives, model, auc, low, high; NaN where a group has fewer than
+        ten rows of a class.
+
+    Raises:
+        ValueError: for unlabelled test rows.
+    """
+    if dataset.test.label is None:
+        raise ValueError("auc_by_slice: the test rows have no labels")
+    label, lines = dataset.test.label.numpy(), []
+    for by, group, mask in click_slices(dataset):
+        keep = mask.numpy()
+        y = label[keep]
+        positives = int(y.sum())
+        for model, scores in predictions.items():
+            enough = min(positives, len(y) - positives) >= 10
+            told = metrics.auc_interval(y, np.asarray(scores)[keep]) if enough else (float("nan"),) * 3
+            lines.append((by, group, len(y), positives, model, *told))
+    return pd.DataFrame(lines, columns=["by", "group", "rows", "positives", "model", "auc", "low", "high"])
 
 
 def names(*bounds: int) -> list[str]:

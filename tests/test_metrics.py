@@ -186,3 +186,26 @@ def test_one_class_has_no_auc_and_no_entropy(label):
 def test_an_interval_needs_two_seeds(values):
     with pytest.raises(ValueError, match=f"at least two seeds, got {len(values)}"):
         m.interval(values)
+
+
+def test_the_interval_of_an_auc_by_hand():
+    # positives .35, .8 lie above 1 and 2 of the two negatives: v = (.5, 1); negatives .1, .4 lie below 2 and 1
+    # positives: v = (1, .5); each variance is .125, so se = sqrt(.125 / 2 + .125 / 2)
+    area, low, high = m.auc_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    assert area == 0.75 and high == 1.0
+    assert low == pytest.approx(0.75 - 1.959964 * np.sqrt(0.125))
+
+
+def test_the_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    truth, covered = 0.7602, 0  # of normals one standard deviation apart: Phi(1 / sqrt 2)
+    for _ in range(400):
+        label = rng.integers(0, 2, 200)
+        _, low, high = m.auc_interval(label, rng.normal(size=200) + label)
+        covered += low <= truth <= high
+    assert 0.92 < covered / 400 < 0.98
+
+
+def test_an_interval_needs_two_rows_of_each_class():
+    with pytest.raises(ValueError, match="two rows of each class"):
+        m.auc_interval([0, 0, 1], [0.1, 0.2, 0.3])
