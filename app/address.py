@@ -16,6 +16,9 @@ from recsys_lite.fields import UNSEEN, Dataset, Field
 UNSEEN_VALUE = "<unseen>"
 MOST_MODELS = 4
 DETAILS = {"coarse": "Coarse", "fine": "Fine"}
+ABOUT = {
+    "quality": "Quality and cost", "training": "Training", "calibration": "Calibration", "slices": "Kinds of rows",
+}  # fmt: skip
 
 
 @dataclass
@@ -29,12 +32,15 @@ class State:
     seed: int = 0
     detail: str = "coarse"
     metric: str = "auc"
+    about: str = "quality"
+    epoch: int = 0  # 0: the last one
     edits: dict[str, Any] = field(default_factory=dict)
 
     def to_query(self) -> dict[str, str]:
         """The address of this state."""
         query = {"data": self.data, "task": self.task, "models": ",".join(self.models), "row": str(self.row)}
-        query |= {"seed": str(self.seed), "detail": self.detail, "metric": self.metric}
+        query |= {"seed": str(self.seed), "detail": self.detail, "metric": self.metric, "about": self.about}
+        query |= {"epoch": str(self.epoch)} if self.about == "training" and self.epoch else {}
         return query | {f"set.{name}": as_text(value) for name, value in self.edits.items()}
 
 
@@ -75,7 +81,8 @@ def choose(
         problems.append(f"at most {MOST_MODELS} models can stand side by side")
     state = State(data, task, (models or known)[:MOST_MODELS], metric=metrics[0])
     state.seed = _whole(query, "seed", 0, 2**31, problems) or 0
-    for key, values in (("detail", list(DETAILS)), ("metric", metrics)):
+    state.epoch = _whole(query, "epoch", 0, 1000, problems) or 0
+    for key, values in (("detail", list(DETAILS)), ("metric", metrics), ("about", list(ABOUT))):
         if (value := query.get(key, values[0])) in values:
             setattr(state, key, value)
         else:

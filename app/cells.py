@@ -154,3 +154,38 @@ def recalls(models: Sequence[str]) -> str:
         table = pd.DataFrame(lines, columns=["name", "mean", "low", "high", "seeds"])
         table
         """)
+
+
+def bins(data: str, task: str, models: Sequence[str], count: int) -> str:
+    """Calibration of several models."""
+    return dedent(f"""\
+        import pandas as pd
+
+        from recsys_lite import data, metrics, store
+        from recsys_lite.train import predict
+
+        dataset = data.load("{data}", task="{task}")
+        tables = []
+        for name in {list(models)!r}:
+            model = store.load_model(store.weights_path("{data}", "{task}", name), dataset.fields)
+            part = metrics.calibration_table(dataset.test.label, predict(model, dataset.test), {count})
+            tables.append(part.assign(model=name))
+        table = pd.concat(tables, ignore_index=True)
+        table
+        """)
+
+
+def slices(data: str, task: str, models: Sequence[str]) -> str:
+    """AUC of several models in groups of rows."""
+    return dedent(f"""\
+        from recsys_lite import data, slices, store
+        from recsys_lite.train import predict
+
+        dataset = data.load("{data}", task="{task}")
+        predictions = {{}}
+        for name in {list(models)!r}:
+            model = store.load_model(store.weights_path("{data}", "{task}", name), dataset.fields)
+            predictions[name] = predict(model, dataset.test).numpy()
+        table = slices.auc_by_slice(dataset, predictions)
+        table
+        """)

@@ -90,10 +90,13 @@ def site() -> str:
 
 
 def chapter(model: str) -> str:
-    """Where a model is derived, as markdown: a link if the book has an address, its file otherwise."""
+    """Where a model is derived, see :func:`link`; nothing for a model without a chapter."""
     slug = CHAPTERS.get(model)
-    if slug is None:
-        return ""
+    return "" if slug is None else link(slug)
+
+
+def link(slug: str) -> str:
+    """A chapter as markdown: a link if the book has an address, its file otherwise."""
     return f"[Chapter]({site()}/book/{slug}.html)" if site() else f"Chapter: `book/{slug}.ipynb`"
 
 

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from recsys_lite.data import DataUnavailable
@@ -25,7 +26,8 @@ from .common import (
     test_predictions,
     trained,
 )
-from .compare_views import caveats, show_models, show_row
+from .compare_quality import show_models
+from .compare_views import caveats, show_row
 from .editors import editors, options
 
 
@@ -189,6 +191,8 @@ def row_chooser(state: State, dataset: Dataset, order: np.ndarray) -> None:
             "Next disagreement", on_click=_move, args=(state, following),
             help="Rows with a positive label, the widest gap between the models first.",
         )  # fmt: skip
+        with st.popover("Widest disagreements"):
+            disagreements(state, dataset, order)
         chance = int(np.random.default_rng(state.seed).integers(last + 1))
         st.button(
             "Random row", on_click=_move, args=(state, chance, state.seed + 1),
@@ -197,6 +201,29 @@ def row_chooser(state: State, dataset: Dataset, order: np.ndarray) -> None:
         if dataset.name == "movielens-100k":
             with st.popover("Find a row"):
                 find_row(state, dataset)
+
+
+def disagreements(state: State, dataset: Dataset, order: np.ndarray) -> None:
+    """The rows where the models differ most, to choose from."""
+    rows = [int(r) for r in order[:20]]
+    chances = {name(m): test_predictions(state.data, state.task, m)[rows] for m in state.models}
+    table = pd.DataFrame({"row": rows, **chances})
+    if dataset.name == "movielens-100k":
+        films = options(state.data, state.task, "item")
+        titles = [films.get(original(dataset, r)["item"], "not seen in training") for r in rows]
+        table.insert(1, "film", titles)
+    table["gap"] = np.ptp(np.stack(list(chances.values())), axis=0)
+    st.dataframe(
+        table, hide_index=True, key="compare.widest", selection_mode="single-row", height=300,
+        on_select=lambda: _chosen(state, rows),
+        column_config={c: st.column_config.NumberColumn(format="percent") for c in [*chances, "gap"]},
+    )  # fmt: skip
+    st.caption(f"Rows that were {DONE[state.task]}, the widest gap between the chances first. Tick one to see it.")
+
+
+def _chosen(state: State, rows: list[int]) -> None:
+    if picked := st.session_state["compare.widest"].selection.rows:
+        _move(state, rows[picked[0]])
 
 
 def find_row(state: State, dataset: Dataset) -> None:

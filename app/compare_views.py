@@ -9,11 +9,10 @@ import streamlit as st
 
 from recsys_lite import plots
 from recsys_lite.fields import Dataset, Rows
-from recsys_lite.plots_explorer import seed_curves
 
 from . import cells, tables
 from .address import DETAILS, State
-from .common import DONE, METRICS, chapter, chart, hold, keep, load_dataset, name, results, table_and_downloads
+from .common import DONE, chapter, chart, hold, keep, load_dataset, name, table_and_downloads
 
 PARTS_HELP = (
     "*bias*: where every row starts. *linear*: a weight per value. *pairs*: dot products of two values' vectors. "
@@ -38,9 +37,11 @@ def show_row(
     count = 0
     if dataset.name == "movielens-100k":
         column = [f.name for f in dataset.fields if f.kind == "categorical"].index("item")
-        others = tables.candidates(dataset, films_of(state.data, state.task), rows[1], str(record["user"]))
+        films = films_of(state.data, state.task)
+        others = tables.candidates(dataset, films, rows[1], str(record["user"]))
+        before = tables.candidates(dataset, films, rows[0], str(first["user"])) if state.edits else None
         for s in scores:
-            count = tables.add_rank(s, models[s.model], others, column)
+            count = tables.add_rank(s, models[s.model], others, column, before)
     names = {m: name(m) for m in models}
     event = DONE[state.task]
     happened = bool(dataset.test.label[state.row] == 1)  # type: ignore[index]
@@ -76,9 +77,10 @@ def show_row(
     cell = cells.parts(state.data, state.task, list(models), state.row or 0, edits, fine)
     table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
     if count:
-        with st.expander("The first films of each model for this person"):
+        with st.expander("The first films of each model for this person", expanded=bool(state.edits)):
             st.dataframe(tables.top_table(dataset, scores, names), hide_index=True, width="stretch")
-            st.caption(f"Out of {count} films: all of the training part that this person had not rated in it.")
+            told = f"Out of {count} films: all of the training part that this person had not rated in it."
+            st.caption(told + " An arrow tells how many places a film moved by the edits." * bool(state.edits))
 
 
 def raw_edits(record: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,63 +109,6 @@ def model_card(state: State, s: tables.Score, figure: Any, count: int, change: b
     shown_parts = ", ".join(f"{p} {v:+.2f}" for p, v in zip(figure.data[0].y, figure.data[0].x, strict=True))
     chart(figure, f"Waterfall of {name(s.model)}: {shown_parts}", f"waterfall.{s.model}")
     st.caption(chapter(s.model))
-
-
-def show_models(state: State, models: dict[str, Any]) -> None:
-    """Stored runs: metrics with intervals, cost, curves."""
-    st.subheader("How good these models are, and what they cost")
-    runs = results(state.data, state.task)
-    names = {m: name(m) for m in models}
-    cost = tables.cost_table(runs, list(models), names)
-    if cost.empty:
-        st.info("No stored runs of these models on this data yet. `make bench` trains them and stores the numbers.")
-        return
-    known = [k for k in METRICS if any(k in r["test"] for r in runs)]
-    metric = state.metric if state.metric in known else known[0]
-    st.selectbox(
-        "Metric", known, format_func=METRICS.__getitem__, key=hold("compare.metric", metric), width=320,
-        on_change=keep, args=(state, "metric", "compare.metric"),
-    )  # fmt: skip
-    measured = tables.metric_table(runs, metric, list(models))
-    curve = tables.curve_table(runs, list(models))
-    sentence = tables.metric_sentence(runs, measured, metric, names)
-    st.markdown(f"**What you see.** {sentence}")
-    left, right = st.columns(2)
-    interval = plots.intervals(measured, axis=f"test {METRICS[metric]}")
-    interval.update_layout(margin={"t": 8})
-    interval.update_yaxes(tickvals=list(measured["name"]), ticktext=[names[m] for m in measured["name"]])
-    short = METRICS[metric].split(" (")[0]
-    train = seed_curves(curve, "train_loss", names=names, axis="training loss")
-    validation = seed_curves(curve, metric, names=names, axis=f"validation {short}")
-    for figure in (train, validation):
-        figure.update_layout(margin={"t": 8})
-    with left:
-        st.markdown("**Test metric**, mean and 95 % interval over seeds")
-        chart(interval, sentence, "intervals")
-    with right:
-        st.markdown("**Cost** of one training run")
-        st.dataframe(cost, hide_index=True, width="stretch", column_config={
-            "parameters": st.column_config.NumberColumn(format="localized"),
-            "seconds": st.column_config.NumberColumn(format="%.1f"),
-            "best epoch": st.column_config.NumberColumn(format="%.0f"),
-        })  # fmt: skip
-        st.caption("Medians over seeds. The seconds are those of one machine: compare them with each other only.")
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**Training loss** per epoch, a line per seed")
-        chart(train, "Training loss per epoch; the numbers are in the table below.", "train")
-    with right:
-        st.markdown(f"**Validation {short}** per epoch, a line per seed")
-        chart(validation, f"Validation {metric} per epoch; the numbers are in the table below.", "validation")
-    file = f"{state.data}-{state.task}-{metric}"
-    table_and_downloads(
-        measured.assign(name=measured["name"].map(names)), [interval], file, sentence, "Table of the metric, downloads",
-        cells.intervals(state.data, state.task, metric, list(models)),
-    )  # fmt: skip
-    table_and_downloads(
-        curve, [train, validation], f"{file}-curves", sentence, "Table of the curves, downloads",
-        cells.curves(state.data, state.task, list(models)),
-    )  # fmt: skip
 
 
 def caveats(state: State, dataset: Dataset) -> None:

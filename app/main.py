@@ -11,16 +11,22 @@ if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not t
 
 import streamlit as st  # noqa: E402
 
-from app import compare, inside, leaderboard, position, retrieval  # noqa: E402
+from app import compare, inside, leaderboard, position, retrieval, steps, tour  # noqa: E402
 
-PAGES = [
-    st.Page(compare.page, title="Compare models", url_path="compare", default=True),
-    st.Page(inside.page, title="Look inside", url_path="inside"),
-    st.Page(retrieval.page, title="Find candidates", url_path="retrieval"),
-    st.Page(position.page, title="Position bias", url_path="position"),
-    st.Page(leaderboard.page, title="Leaderboard", url_path="leaderboard"),
-]
+PAGES = {
+    "One row": {"compare": (compare, "Compare models"), "steps": (steps, "Step through")},
+    "Inside": {"inside": (inside, "Look inside")},
+    "Lists": {"retrieval": (retrieval, "Find candidates"), "position": (position, "Position bias")},
+    "Results": {"leaderboard": (leaderboard, "Leaderboard")},
+}  # section -> address of a page -> its module, its title
 
 st.set_page_config(page_title="recsys-lite explorer", layout="wide")
-st.html("<style>.stMainBlockContainer {padding-top: 3.5rem}</style>")
-st.navigation(PAGES, position="top").run()
+st.html("<style>.stMainBlockContainer {padding-top: 4.25rem}</style>")
+pages = {
+    path: st.Page(module.page, title=title, url_path=path, default=path == "compare")
+    for section in PAGES.values()
+    for path, (module, title) in section.items()
+}
+chosen = st.navigation({name: [pages[path] for path in section] for name, section in PAGES.items()}, position="top")
+tour.show(pages, next(path for path, page in pages.items() if page is chosen or page == chosen))
+chosen.run()

@@ -28,6 +28,7 @@ class Score:
     fine: pd.DataFrame
     rank: int = 0
     top: Sequence[int] = ()
+    moved: Sequence[int | None] = ()  # places that each of the top films went up by the edits
 
     def logit(self, line: str = "now") -> float:
         return float(self.coarse.loc[line, "logit"])
@@ -142,18 +143,31 @@ def candidates(dataset: Dataset, films: Rows, row: Rows, user: str) -> Rows:
     )
 
 
-def add_rank(result: Score, model: Model, rows: Rows, item_column: int, count: int = 10) -> int:
-    """Fill in the place of the first of the rows among all, and the first few films. Returns how many there are."""
+def add_rank(
+    result: Score, model: Model, rows: Rows, item_column: int, before: Rows | None = None, count: int = 10
+) -> int:
+    """Fill in the place of the first of the rows among all, and the first few films. Returns how many there are.
+
+    With the list ``before`` the edits also how far each of these films moved; ``None`` for one that was not in it.
+    """
     p = predict(model, rows)
     result.rank = 1 + int((p[1:] > p[0]).sum())
     result.top = rows.ids[p.topk(min(count, len(p))).indices, item_column].tolist()
+    if before is not None:
+        order = before.ids[predict(model, before).argsort(descending=True, stable=True), item_column].tolist()
+        was = {film: place for place, film in enumerate(order)}
+        result.moved = [was[film] - place if film in was else None for place, film in enumerate(result.top)]
     return len(p)
 
 
 def top_table(dataset: Dataset, scores: Sequence[Score], names: Mapping[str, str]) -> pd.DataFrame:
     """The first films of each model, side by side."""
     films = dataset.field("item").vocabulary
-    columns = {names[s.model]: [films.label(i) for i in s.top] for s in scores}  # type: ignore[union-attr]
+    columns = {}
+    for s in scores:
+        moved = ["" if m == 0 else " (new)" if m is None else f" ({'▲' if m > 0 else '▼'} {abs(m)})" for m in s.moved]
+        titles = [films.label(i) for i in s.top]  # type: ignore[union-attr]
+        columns[names[s.model]] = [t + m for t, m in zip(titles, moved or [""] * len(titles), strict=True)]
     return pd.DataFrame({"rank": range(1, len(scores[0].top) + 1), **columns})
 
 

@@ -86,8 +86,8 @@ def _groups(by: str, count: Tensor) -> Iterator[tuple[str, str, Tensor]]:
     bounds = sorted({int(q) for q in torch.quantile(count.double(), torch.tensor([0.25, 0.5, 0.75]).double())})
     bounds = [b for b in bounds if b >= 1 and (count < b).any()]
     group = torch.bucketize(count, torch.tensor(bounds, dtype=count.dtype), right=True)
-    for place, words in enumerate(names(*bounds) if bounds else ["all"]):
-        yield by, words, group == place
+    for k, words in enumerate(names(*bounds) if bounds else ["all"]):
+        yield by, words, group == k
 
 
 def auc_by_slice(dataset: Dataset, predictions: Mapping[str, object]) -> pd.DataFrame:

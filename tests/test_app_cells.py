@@ -4,8 +4,13 @@ import pytest
 from explorer import on_page, run_cells
 
 CASES = [
-    ("compare", {"models": "fm,dcn_v2", "row": "30", "set.gender": "F", "set.genres": "Comedy|Drama"}, 3),
-    ("compare", {"data": "criteo-sample", "models": "fm,deepfm", "row": "5", "set.I3": "7", "detail": "fine"}, 3),
+    ("compare", {"models": "fm,dcn_v2", "row": "30", "set.gender": "F", "set.genres": "Comedy|Drama"}, 2),
+    ("compare", {"data": "criteo-sample", "models": "fm,deepfm", "row": "5", "set.I3": "7", "detail": "fine"}, 2),
+    ("compare", {"about": "training", "metric": "log_loss"}, 2),
+    ("compare", {"about": "calibration", "models": "fm,gdcn"}, 2),
+    ("compare", {"about": "slices"}, 2),
+    ("compare", {"about": "slices", "data": "criteo-sample"}, 2),
+    ("steps", {"model": "fm", "row": "30"}, 1),
     ("leaderboard", {"metric": "log_loss"}, 1),
     ("position", {"log": "device"}, 1),
     ("retrieval", {"person": "6", "models": "ease,popularity"}, 3),

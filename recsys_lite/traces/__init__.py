@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .registry import TRACES, trace
 from .steps import Step
 
-__all__ = ["Step"]
+__all__ = ["TRACES", "Step", "trace"]

@@ -111,6 +111,106 @@ def vector(values: Sequence[float], name: str, index: Sequence[str] = ()) -> pd.
     return pd.DataFrame([np.asarray(values, float)], index=[name], columns=columns)
 
 
+def plain(words: str, most: int = 26) -> str:
+    r"""Words that may stand in ``\text{…}`` of any reader of LaTeX: no special characters, not too long.
+
+    Example:
+        >>> plain("release_year"), plain("Fast, Cheap & Out of Control (1997)")
+        ('release year', 'Fast, Cheap and Out of Co…')
+    """
+    for sign, instead in (("&", "and"), ("_", " "), ("%", " percent"), ("#", "no. "), ("{", "("), ("}", ")")):
+        words = words.replace(sign, instead)
+    words = "".join(c for c in words if c not in "\\$^~<>")
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def product_of(factors: Sequence[float], result: float) -> str:
+    r"""A product with its result.
+
+    Raises:
+        ValueError: if the factors do not give the result.
+
+    Example:
+        >>> product_of([0.5, -2.0], -1.0)
+        '0.500 \\cdot (-2.000) = -1.000'
+    """
+    _agree("product_of", float(np.prod(np.asarray(factors, float))), result)
+    return r" \cdot ".join(number(f) for f in factors) + f" = {result:.3f}"
+
+
+def weighted_of(
+    weights: Sequence[float], values: Sequence[float], result: float, names: Sequence[str] = (),
+    bias: float | None = None,
+) -> str:  # fmt: skip
+    r"""Weights times values, and perhaps a bias: the largest four products written out, the rest as one number.
+
+    Args:
+        weights, values: the products' factors.
+        result: what the model computed.
+        names: a name under each product. Default: none.
+        bias: one more term, the last.
+
+    Raises:
+        ValueError: if the numbers do not give the result.
+
+    Example:
+        >>> weighted_of([2.0], [0.5], 1.1, ["user"], bias=0.1)
+        '\\underbrace{2.000 \\cdot 0.500}_{\\text{user}} + 0.100 = 1.100'
+    """
+    w, x = np.asarray(weights, float), np.asarray(values, float)
+    _agree("weighted_of", float(w @ x) + (bias or 0.0), result)
+    order = np.argsort(-np.abs(w * x), kind="stable")
+    shown = order if len(order) <= MOST_TERMS + 1 else order[:MOST_TERMS]
+    written = [rf"{number(w[k])} \cdot {number(x[k])}" for k in shown]
+    if names:
+        braced = zip(written, shown, strict=True)
+        written = [rf"\underbrace{{{t}}}_{{\text{{{plain(names[k])}}}}}" for t, k in braced]
+    if len(shown) < len(order):
+        rest = float((w * x)[order[MOST_TERMS:]].sum())
+        written.append(rf"\underbrace{{{number(rest)}}}_{{\text{{{len(order) - MOST_TERMS} more}}}}")
+    if bias is not None:
+        written.append(number(bias))
+    return " + ".join(written) + f" = {result:.3f}"
+
+
+def largest_of(terms: Sequence[float], result: float, names: Sequence[str]) -> str:
+    """:func:`sum_of` with the largest terms first, so that the ones written out are those that matter.
+
+    Example:
+        >>> largest_of([0.1, -2.0], -1.9, ["a", "b"]).startswith("\\\\underbrace{(-2.000)}_{\\\\text{b}}")
+        True
+    """
+    order = np.argsort(-np.abs(np.asarray(terms, float)), kind="stable")
+    return sum_of([terms[k] for k in order], result, [plain(names[k]) for k in order])
+
+
+def relu_of(value: float, result: float) -> str:
+    r"""A ReLU with its result.
+
+    Raises:
+        ValueError: if it gives another one.
+
+    Example:
+        >>> relu_of(-0.5, 0.0)
+        '\\mathrm{ReLU}(-0.500) = 0.000'
+    """
+    _agree("relu_of", max(float(value), 0.0), result)
+    return rf"\mathrm{{ReLU}}({value:.3f}) = {result:.3f}"
+
+
+def short_vector(values: Sequence[float]) -> str:
+    r"""A vector in a line of LaTeX: its first two numbers and its last.
+
+    Example:
+        >>> short_vector([0.5, -1.0]), short_vector(range(9))
+        ('(0.500,\\ -1.000)', '(0.000,\\ 1.000,\\ \\dots,\\ 8.000)')
+    """
+    written = [f"{float(v):.3f}" for v in values]
+    if len(written) > 3:
+        written = [*written[:2], r"\dots", written[-1]]
+    return "(" + r",\ ".join(written) + ")"
+
+
 def _agree(where: str, made: float, result: float) -> None:
     if not np.isclose(made, result, rtol=1e-3, atol=1e-3):
         raise ValueError(f"{where}: the numbers give {made:.4f}, not {result:.4f}")

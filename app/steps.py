@@ -1,0 +1,225 @@
+"""Step through: a model's formula with the numbers of one row in it, box by box of its drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import dedent
+
+import streamlit as st
+
+from recsys_lite.data import DataUnavailable
+from recsys_lite.drawings import ARCHITECTURES
+from recsys_lite.fields import Dataset
+from recsys_lite.traces import TRACES, Step, trace
+from recsys_lite.traces.show import in_lines
+
+from . import tables
+from .address import original
+from .common import TASKS, chapter, chart, load_dataset, load_model, name, table_and_downloads, trained
+from .controls import number, pick, write_address
+from .steps_drawing import drawing, heatmap, in_words
+
+FIRST = "fm"
+STEP = "control.step"
+WIDE = """<style>
+.stMarkdown .katex-display, .stLatex .katex-display {overflow-x: auto; overflow-y: hidden; padding: .2rem 4px}
+</style>"""  # a formula that does not fit scrolls by itself
+
+
+@st.cache_data(show_spinner="Running the model on the row …", max_entries=64)
+def traced(data: str, task: str, model: str, row: int) -> list[Step]:
+    """See :func:`recsys_lite.traces.trace`."""
+    return trace(model, load_model(data, task, model), load_dataset(data, task).test[row])
+
+
+def known_tasks() -> dict[str, tuple[str, str]]:
+    """Data and question, as the address names them, of those with a model to step through."""
+    return {".".join(pair): pair for pair in TASKS if models_of(*pair)}
+
+
+def models_of(data: str, task: str) -> list[str]:
+    """Models with stored weights, a trace and a drawing."""
+    known = [m for m in trained(data, task) if m in TRACES and m in ARCHITECTURES]
+    return sorted(known, key=lambda m: m != FIRST)
+
+
+def page() -> None:
+    """The whole page."""
+    st.title("Step through a model")
+    st.markdown("One row goes through one model: each formula, the same formula with this row's numbers, the tensor.")
+    st.html(WIDE)
+    tasks = known_tasks()
+    if not tasks:
+        st.error("No stored weights were found. `make bench` trains the models and stores them.")
+        return
+    first, second, third = st.columns(3)
+    with first:
+        data, task = tasks[
+            pick("Data and question", list(tasks), "data", lambda k: TASKS[tasks[k]], on_change=_restart)
+        ]
+    try:
+        dataset = load_dataset(data, task)
+    except (DataUnavailable, ValueError) as error:
+        st.error(f"**This data set cannot be shown.** {str(error).splitlines()[0]}")
+        return
+    with second:
+        model = pick("Model", models_of(data, task), "model", name, on_change=_restart)
+    with third:
+        row = number("Row of the test part", "row", len(dataset.test))
+    try:
+        steps = traced(data, task, model, row)
+    except ValueError as error:
+        st.error(f"**This row cannot be stepped through.** {error}")
+        return
+    now, guess = choose_step(model, steps), guessing()
+    about_row(dataset, row, model, steps)
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        clickable(model, steps, now)
+    with right:
+        show(steps, now, model, (data, task, row), guess)
+    caveats(model)
+    write_address(
+        {"data": f"{data}.{task}", "model": model, "row": str(row), "step": str(now)}
+        | ({"guess": "1"} if guess else {})
+    )
+
+
+# --- which step -----------------------------------------------------------------------------------------------------
+
+
+def _restart() -> None:
+    """Another model has other steps."""
+    st.session_state[STEP] = 0
+
+
+def _go(to: int) -> None:
+    st.session_state[STEP] = to
+
+
+def heart(model: str, steps: Sequence[Step]) -> int:
+    """The step where the page opens: the first at what the model is known for, or the weights of the plainest one."""
+    boxes = ARCHITECTURES[model][0]
+    told = [k for k, s in enumerate(steps, 1) if boxes[s.box].kind in ("cross", "attention")]
+    return told[0] if told else 2
+
+
+def choose_step(model: str, steps: Sequence[Step]) -> int:
+    """The number of the step, from 1; all steps can be chosen in a list."""
+    boxes = ARCHITECTURES[model][0]
+    asked = "" if STEP in st.session_state else st.query_params.get("step", "")
+    fits = asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(steps)
+    if fits:
+        st.session_state[STEP] = int(asked)
+    elif not 1 <= (st.session_state.get(STEP) or 0) <= len(steps):
+        st.session_state[STEP] = heart(model, steps)
+    st.pills(
+        "Step", list(range(1, len(steps) + 1)), key=STEP, required=True,
+        format_func=lambda k: f"{k} {boxes[steps[k - 1].box].label}",
+    )  # fmt: skip
+    return int(st.session_state[STEP])
+
+
+def guessing() -> bool:
+    """Whether the numbers wait until they are asked for."""
+    if "control.guess" not in st.session_state:
+        st.session_state["control.guess"] = st.query_params.get("guess") == "1"
+    return st.toggle("Guess first: hide the numbers until I ask", key="control.guess")
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+
+def about_row(dataset: Dataset, row: int, model: str, steps: Sequence[Step]) -> None:
+    """The row, and what the model makes of it."""
+    chance = tables.percent(float(steps[-1].result.iloc[0, 0]))
+    words = tables.row_in_words(dataset, original(dataset, row))
+    label = dataset.test.label[row].item()  # type: ignore[index]
+    done = {"click": ("clicked", "did not click"), "like": ("liked it", "did not like it")}[dataset.task][label < 0.5]
+    end = (
+        "" if st.session_state["control.guess"] else f" In the end {name(model)} gives it a chance of {chance}; in the"
+    )
+    end += f" data the person {done}." if end else ""
+    st.markdown(f"Row {row}: {words}.{end}")
+
+
+def clickable(model: str, steps: Sequence[Step], now: int) -> None:
+    """The drawing; a click on a box opens its first step."""
+    boxes = ARCHITECTURES[model][0]
+    firsts = {s.box: k for k, s in reversed(list(enumerate(steps, 1)))}
+    dark = st.context.theme.type == "dark"
+    key = f"steps.drawing.{model}.{now}"  # a new one for each step, so that a box can be clicked again
+    st.plotly_chart(
+        drawing(model, steps[now - 1].box, firsts, dark), key=key, on_select=lambda: _clicked(key),
+        selection_mode="points", config={"displayModeBar": False}, width="stretch",
+        alt=f"Drawing of {name(model)} with {len(boxes)} boxes; the open one is {boxes[steps[now - 1].box].label}.",
+    )  # fmt: skip
+    st.caption(f"Click a box to open it, or use the list above. {chapter(model)}")
+
+
+def _clicked(key: str) -> None:
+    points = st.session_state[key]["selection"]["points"]
+    if points:
+        _go(int(points[0]["customdata"][0]))
+
+
+def show(steps: Sequence[Step], now: int, model: str, place: tuple[str, str, int], guess: bool) -> None:
+    """A step: formula, numbers, tensor."""
+    step = steps[now - 1]
+    box = ARCHITECTURES[model][0][step.box]
+    with st.container(horizontal=True):
+        st.button("Back", on_click=_go, args=(now - 1,), disabled=now == 1, key="steps.back")
+        st.button("Next", on_click=_go, args=(now + 1,), disabled=now == len(steps), type="primary", key="steps.next")
+    st.subheader(f"{now} of {len(steps)}: {step.title}")
+    st.latex(in_lines(step.formula))
+    here = (*place, model, now)
+    if guess and st.session_state.get("steps.shown") != here:
+        st.info("What will the numbers be? Look at the formula and the row, say it, then look.")
+        st.button("Show the numbers", on_click=_reveal, args=(here,), key="steps.reveal")
+        return
+    st.markdown("With the numbers of this row:")
+    st.latex(in_lines(step.numbers))
+    sentence = f"Box *{box.label}*: {in_words(step.result)}"
+    told = f"**What you see.** {sentence} {step.note}"
+    st.markdown(told.replace("$", r"\$"))  # a film's title is no formula
+    figures = []
+    if step.result.size > 1:
+        figures = [heatmap(step.result)]
+        chart(figures[0], f"Heat map. {sentence}", f"steps.tensor.{model}.{now}")
+    if step.result.size:
+        data, task, row = place
+        table_and_downloads(
+            step.result.reset_index(names="name"), figures, f"{data}-{task}-{model}-row{row}-step{now}", sentence,
+            "Table, downloads", cell(data, task, model, row, now),
+        )  # fmt: skip
+
+
+def _reveal(here: tuple[object, ...]) -> None:
+    st.session_state["steps.shown"] = here
+
+
+def cell(data: str, task: str, model: str, row: int, step: int) -> str:
+    """The lines that make the table of a step."""
+    return dedent(f"""\
+        from recsys_lite import data, store
+        from recsys_lite.traces import trace
+
+        dataset = data.load("{data}", task="{task}")
+        model = store.load_model(store.weights_path("{data}", "{task}", "{model}"), dataset.fields)
+        steps = trace("{model}", model, dataset.test[{row}])
+        table = steps[{step - 1}].result
+        table
+        """)
+
+
+def caveats(model: str) -> None:
+    """What the numbers do not say."""
+    with st.expander("What these numbers do not say"):
+        st.markdown(
+            "- They say how the model computes its answer, not why people click.\n"
+            "- A single number of a vector or a hidden unit has no meaning of its own: training from another seed "
+            "gives other ones.\n"
+            "- Numbers are rounded to three places where they are shown; sums are made from the whole numbers, and a "
+            "step whose numbers do not give its result is refused.\n"
+            "- The weights are those of seed 0."
+        )
