@@ -61,7 +61,7 @@ def page() -> None:
         st.warning(
             "The address held something this page does not know; the rest was used.\n\n- " + "\n- ".join(problems)
         )
-    row_chooser(state, dataset, order)
+    row_chooser(state, dataset, order, list(models))
 
     first = original(dataset, state.row)
     record = edited(dataset, first, state.edits)
@@ -177,7 +177,7 @@ def disagreement(data: str, task: str, models: tuple[str, ...]) -> np.ndarray:
     return tables.disagreement([test_predictions(data, task, m) for m in models], rows)
 
 
-def row_chooser(state: State, dataset: Dataset, order: np.ndarray) -> None:
+def row_chooser(state: State, dataset: Dataset, order: np.ndarray, models: list[str]) -> None:
     """By number, at random, by disagreement, or by user and film."""
     last = len(dataset.test) - 1
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -192,7 +192,7 @@ def row_chooser(state: State, dataset: Dataset, order: np.ndarray) -> None:
             help="Rows with a positive label, the widest gap between the models first.",
         )  # fmt: skip
         with st.popover("Widest disagreements"):
-            disagreements(state, dataset, order)
+            disagreements(state, dataset, order, models)
         chance = int(np.random.default_rng(state.seed).integers(last + 1))
         st.button(
             "Random row", on_click=_move, args=(state, chance, state.seed + 1),
@@ -203,10 +203,10 @@ def row_chooser(state: State, dataset: Dataset, order: np.ndarray) -> None:
                 find_row(state, dataset)
 
 
-def disagreements(state: State, dataset: Dataset, order: np.ndarray) -> None:
+def disagreements(state: State, dataset: Dataset, order: np.ndarray, models: list[str]) -> None:
     """The rows where the models differ most, to choose from."""
     rows = [int(r) for r in order[:20]]
-    chances = {name(m): test_predictions(state.data, state.task, m)[rows] for m in state.models}
+    chances = {name(m): test_predictions(state.data, state.task, m)[rows] for m in models}
     table = pd.DataFrame({"row": rows, **chances})
     if dataset.name == "movielens-100k":
         films = options(state.data, state.task, "item")

@@ -132,7 +132,9 @@ def epoch_sentence(curve: pd.DataFrame, metric: str, epoch: int, names: Mapping[
         if now.empty:
             told.append(f"{label} had stopped")
         else:
-            told.append(f"{label} {now.mean():.4f} ({len(now)} of {mine['seed'].nunique()} seeds still train)")
+            seeds = mine["seed"].nunique()
+            still = f" ({len(now)} of {seeds} seeds still train)" if len(now) < seeds else ""
+            told.append(f"{label} {now.mean():.4f}{still}")
     return f"After epoch {epoch} the mean validation {words} is: {', '.join(told)}."
 
 

@@ -184,6 +184,51 @@ def test_choosing_rows():
     assert widget(app.selectbox, ".click.user").value == "5"
 
 
+@pytest.mark.parametrize("about", list(address.ABOUT))
+@pytest.mark.parametrize(("data_set", "task"), [("movielens-100k", "click"), ("criteo-sample", "click")])
+def test_every_view_on_the_chosen_models(about, data_set, task):
+    app = opened(data=data_set, task=task, about=about)
+    assert not app.warning and query(app)["about"] == about and text(app).count("What you see.") == 2
+    checked(app.multiselect(key="compare.models").set_value(["fm"]).run())
+    assert text(app).count("What you see.") == 2
+
+
+def test_the_epoch_slider_tells_the_stored_curve():
+    app = opened(**DEFAULT, about="training", epoch="2")
+    runs = [r for r in store.load_results("movielens-100k", "click") if r["model"] == "fm"]
+    mean = np.mean([point["auc"] for r in runs for point in r["curve"] if point["epoch"] == 2])
+    assert f"Factorization machine {mean:.4f}" in text(app) and query(app)["epoch"] == "2"
+    checked(app.slider(key="compare.epoch").set_value(1).run())
+    assert "After epoch 1 " in text(app) and query(app)["epoch"] == "1"
+
+
+def test_edits_move_films_in_the_list(movielens):
+    app = opened(**DEFAULT)
+    (folded,) = [e for e in app.expander if e.label.startswith("The first films")]
+    before = folded.dataframe[0].value
+    assert not before.astype(str).apply(lambda c: c.str.contains("▲|▼")).any(axis=None)
+    app = opened(**DEFAULT, set__genres="Horror", set__age="under 18")
+    (folded,) = [e for e in app.expander if e.label.startswith("The first films")]
+    after = folded.dataframe[0].value["Factorization machine"]
+    model = common.load_model("movielens-100k", "click", "fm")
+    films = tables.film_features(movielens)
+    first = address.original(movielens, 30)
+    rows = movielens.encode([first, {**first, "genres": ["Horror"], "age": "under 18"}])
+    lists = [tables.candidates(movielens, films, rows[k], first["user"]) for k in (0, 1)]
+    was, now = ([r.ids[i, 1].item() for i in model(r).argsort(descending=True)] for r in lists)
+    for place, words in enumerate(after):
+        up = was.index(now[place]) - place
+        assert words.endswith(f"({'▲' if up > 0 else '▼'} {abs(up)})" if up else ")")
+
+
+def test_the_widest_disagreements_are_listed():
+    app = opened(**DEFAULT)
+    table = next(d.value for d in app.dataframe if "gap" in d.value)
+    assert (table["gap"].diff().dropna() <= 0).all()
+    chances = table.drop(columns=["row", "film", "gap"])
+    assert np.allclose(chances.max(axis=1) - chances.min(axis=1), table["gap"])
+
+
 def test_another_data_set_and_other_models():
     app = opened(**DEFAULT)
     checked(app.selectbox(key="compare.task").set_value(("criteo-sample", "click")).run())

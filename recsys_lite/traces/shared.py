@@ -107,7 +107,7 @@ def field_words(fields: Sequence[Field], rows: Rows, words: Mapping[str, str]) -
     own = values_of(fields, rows)
     count = {name: int((bag[0] != PADDING).sum()) for name, bag in rows.bags.items()}
     return [
-        f"{f.name} ({count[f.name]} values)" if f.is_bag
+        f"{f.name} ({count[f.name]} {'value' if count[f.name] == 1 else 'values'})" if f.is_bag
         else f.name if f.kind == "numeric" else f"{f.name}: {words.get(f.name, own[f.name])}"
         for f in fields
     ]  # fmt: skip
