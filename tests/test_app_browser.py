@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from app import tour
+
 ROOT = Path(__file__).parents[1]
 BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")]
@@ -49,6 +51,9 @@ def browser():
         b = p.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield b
         b.close()
+
+
+PAGES = [("retrieval?person=6", 3), ("position?log=device", 2), ("steps?model=fm&row=30", 2)]  # address, its charts
 
 
 def visit(browser, url: str, width: int, height: int, scheme: str) -> tuple[Page, list[str]]:
@@ -131,7 +136,7 @@ def test_on_a_phone_the_row_opens_in_the_side_panel(server, browser):
 
 
 @pytest.mark.parametrize(("name", "width", "scheme"), [("desktop", 1280, "light"), ("phone", 360, "dark")])
-@pytest.mark.parametrize(("path", "charts"), [("retrieval?person=6", 3), ("position?log=device", 2)])
+@pytest.mark.parametrize(("path", "charts"), PAGES)
 def test_other_pages_are_whole(server, browser, tmp_path, path, charts, name, width, scheme):
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     wrong: list[str] = []
@@ -161,3 +166,42 @@ def test_a_person_chosen_by_keyboard_stays_in_the_address(server, browser):
     page.reload()
     page.get_by_text("For person 77,").wait_for(timeout=60_000)
     page.close()
+
+
+def test_the_tour_leads_through_the_pages(server, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    wrong: list[str] = []
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    page.goto(server)
+    page.get_by_role("button", name="New here? Take the tour").click(timeout=120_000)
+    for place, stop in enumerate(tour.STOPS, 1):
+        page.get_by_text(f"Tour, {place} of {len(tour.STOPS)}: {stop.title}").wait_for(timeout=60_000)
+        page.get_by_text("What you see.").first.wait_for(timeout=60_000)
+        page.wait_for_url(re.compile(f"tour={place}"))
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        if place < len(tour.STOPS):
+            page.get_by_role("button", name="Next", exact=True).first.click()
+    page.get_by_text(stop.choices[0], exact=True).click()
+    page.get_by_text(stop.answer[:40]).wait_for(timeout=30_000)
+    page.get_by_role("button", name="Leave the tour").click()
+    page.get_by_role("button", name="New here? Take the tour").wait_for(timeout=30_000)
+    assert not wrong
+    page.close()
+
+
+def test_ten_visitors_at_once_see_their_own_pages(server, browser):
+    """Ten sessions of one server, opened together: each gets its own row, none an error."""
+    pages = [browser.new_page(viewport={"width": 1000, "height": 700}) for _ in range(10)]
+    wrong: list[str] = []
+    for k, page in enumerate(pages):
+        page.on("pageerror", lambda e: wrong.append(str(e)))
+        address = f"/?row={100 + k}" if k % 2 else f"/{PAGES[k // 2 % len(PAGES)][0]}"
+        page.goto(server + address, wait_until="commit")
+    for k, page in enumerate(pages):
+        page.get_by_text("What you see.").first.wait_for(timeout=180_000)
+        if k % 2:
+            row = page.get_by_role("spinbutton", name=re.compile("Row of the test part"))
+            expect(row).to_have_value(str(100 + k), timeout=60_000)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        page.close()
+    assert not wrong
