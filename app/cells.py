@@ -9,6 +9,14 @@ from typing import Any
 
 def model_and_data(data: str, task: str, model: str) -> str:
     """The lines that load a data set and a trained model."""
+    if data == "planted":
+        return dedent(f"""\
+            from recsys_lite import explain, explain_crosses, plots, store
+            from recsys_lite.planted import PAIRS, planted, planted_pairs
+
+            dataset = planted(**PAIRS)
+            model = store.load_model(store.weights_path("{data}", "{task}", "{model}"), dataset.fields)
+            """)
     return dedent(f"""\
         from recsys_lite import data, explain, explain_crosses, plots, store
 

@@ -13,12 +13,13 @@ import streamlit as st
 from recsys_lite import explain, explain_crosses, plots
 from recsys_lite.data import DataUnavailable
 from recsys_lite.fields import Rows
-from recsys_lite.models import GDCN, AutoInt, Model
+from recsys_lite.models import DHEN, GDCN, AutoInt, Model
 from recsys_lite.models.cross_model import CrossModel
 
-from . import tables
+from . import beside, cells, tables
 from .address import original
-from .common import TASKS, chapter, chart, load_dataset, load_model, name, table_and_downloads, trained
+from .common import PLANTED, chapter, chart, load_dataset, load_model, name, table_and_downloads, trained
+from .common import TASKS as ROW_TASKS
 from .controls import number, pick, write_address
 
 MOST_FIELDS = 12  # a pair of more fields takes too long to ablate while a reader waits
@@ -39,13 +40,16 @@ class View:
     lead: str = "The strongest pair"  # what the largest cell is
 
 
+TASKS = ROW_TASKS | {PLANTED: "Planted pairs: the truth is known"}
+
+
 def _has_pairs(model: Model) -> bool:
     return hasattr(model, "pairs") or "FM" in type(model).__name__
 
 
 VIEWS = {
     "attention": View(
-        "Attention", lambda m: isinstance(m, AutoInt),
+        "Attention", lambda m: isinstance(m, AutoInt) or (isinstance(m, DHEN) and "attention" in m.config["modules"]),
         "A line is a field that looks, a column one that it looks at; each line sums to 1.",
         "A large weight is not a large effect: what is passed on also depends on the values and on the layers above.",
         layered=True,
@@ -114,8 +118,12 @@ def page() -> None:
     view = VIEWS[kind]
     row, layer, head = choices(view, model, len(dataset.test))
     rows = dataset.test[:ROWS] if row is None else dataset.test[row]
-    table, unit, signed = computed(kind, (data, task, chosen), rows, row, layer, head)
-    show(view, data, task, chosen, table, unit, signed, row)
+    place = (data, task, chosen)
+    table, unit, signed = computed(kind, place, rows, row, layer, head)
+    show(view, data, task, chosen, table, unit, signed, row, cell(kind, place, row, layer, head))
+    if small and kind in ("attention", "pairs", "blocks"):
+        own = table if row is None else computed(kind, place, dataset.test[:ROWS], None, layer, head)[0]
+        beside.show(view.words, own, ablated(*place), place, own_cell(kind, layer, head))
     chosen_so = {"data": f"{data}.{task}", "model": chosen, "view": kind}
     if view.by_row:
         chosen_so |= {"rows": "mean"} if row is None else {"rows": "one", "row": str(row)}
@@ -137,6 +145,8 @@ def choices(view: View, model: Model, count: int) -> tuple[int | None, int | Non
                 row = number("Row", "row", count)
     if view.layered:
         attentive = isinstance(model, AutoInt)
+        if isinstance(model, DHEN):  # one layer looks at fields, with one head
+            return row, layer, head
         depth = len(model.layers) if attentive else model.cross.depth  # type: ignore[union-attr, arg-type]
         with second:
             layer = counted("Layer", "layer", depth, mean=attentive)
@@ -172,6 +182,27 @@ def computed(
     return explain.square(ablated(*place), "log_loss", names), "log loss", True
 
 
+def own_cell(kind: str, layer: int | None, head: int | None) -> str:
+    """The call that makes the table of a view, of ``model`` and ``rows``."""
+    return {
+        "attention": f"explain.attention(model, rows, layer={layer}, head={head})",
+        "pairs": "explain.pair_strength(model, rows, signed=len(rows) == 1)",
+        "blocks": f"explain.cross_strength(model, layer={layer or 0})",
+        "gates": "explain_crosses.open_gates(model, rows) - 0.5",
+        "strength": 'explain.square(explain.interactions(model, rows), "strength", [f.name for f in model.fields])',
+        "worth": 'explain.square(explain.interactions(model, rows), "log_loss", [f.name for f in model.fields])',
+    }[kind]
+
+
+def cell(kind: str, place: tuple[str, str, str], row: int | None, layer: int | None, head: int | None) -> str:
+    """The notebook cell of a view."""
+    return (
+        cells.model_and_data(*place)
+        + f"rows = dataset.test[{f':{ROWS}' if row is None else row}]\n"
+        + f"table = {own_cell(kind, layer, head)}\ntable"
+    )
+
+
 def strongest(table: pd.DataFrame) -> tuple[str, str, float]:
     """The largest entry off the diagonal."""
     cells = table.stack()
@@ -181,7 +212,8 @@ def strongest(table: pd.DataFrame) -> tuple[str, str, float]:
 
 
 def show(
-    view: View, data: str, task: str, chosen: str, table: pd.DataFrame, unit: str, signed: bool, row: int | None
+    view: View, data: str, task: str, chosen: str, table: pd.DataFrame, unit: str, signed: bool, row: int | None,
+    cell: str,
 ) -> None:  # fmt: skip
     """The map, in words and as a table."""
     a, b, value = strongest(table)
@@ -194,7 +226,7 @@ def show(
     chart(figure, f"{view.words} of {name(chosen)}: strongest {a} × {b}, {value:.4g} {unit}.", "inside.map")
     st.caption(f"What it does not prove. {view.caveat} The weights shown are those of seed 0. {chapter(chosen)}")
     flat = table.reset_index(names="field")
-    file, cell = f"{data}-{task}-{chosen}-inside", ""
+    file = f"{data}-{task}-{chosen}-inside"
     table_and_downloads(flat, [figure], file, sentence, "Table, downloads", cell)
 
 

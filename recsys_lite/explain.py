@@ -11,7 +11,7 @@ import torch
 
 from . import metrics
 from .fields import PADDING, UNSEEN, Dataset, Rows, find_field, swap
-from .models import FM, AutoInt, Model, WideDeep
+from .models import DHEN, FM, AutoInt, Model, WideDeep
 from .models.cross_model import CrossModel
 
 
@@ -108,25 +108,61 @@ def square(table: pd.DataFrame, column: str, names: Sequence[str] = ()) -> pd.Da
     return out
 
 
+def beside(own: pd.DataFrame, swapped: pd.DataFrame, truth: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A model's own map of pairs beside what its logit does and, where it is known, the truth.
+
+    Args:
+        own: a field-by-field table of weights, such as :func:`attention`; a pair is the mean of the absolute values of
+            its two cells.
+        swapped: of :func:`interactions`.
+        truth: a symmetric table, such as :func:`recsys_lite.planted.planted_pairs`.
+
+    Returns:
+        a line per pair of two fields that both know: a, b, own, swapped (strength), log loss (worth) and, with a truth,
+        planted; the strongest of ``swapped`` first.
+
+    Example:
+        >>> own = pd.DataFrame([[0.0, 1.0], [3.0, 0.0]], index=["x", "y"], columns=["x", "y"])
+        >>> beside(own, pd.DataFrame([{"a": "x", "b": "y", "strength": 0.5, "log_loss": 0.1}])).to_numpy().tolist()
+        [['x', 'y', 2.0, 0.5, 0.1]]
+    """
+    lines = []
+    for a, b, strength, worth in swapped[["a", "b", "strength", "log_loss"]].itertuples(index=False):
+        if a in own.index and b in own.index:
+            line = [a, b, (abs(own.loc[a, b]) + abs(own.loc[b, a])) / 2, strength, worth]
+            lines.append([*line, truth.loc[a, b]] if truth is not None else line)
+    columns = ["a", "b", "own", "swapped", "log loss", "planted"][: 5 + (truth is not None)]
+    table = pd.DataFrame(lines, columns=columns)
+    return table.sort_values("swapped", ascending=False, kind="stable", ignore_index=True)
+
+
 @torch.no_grad()
-def attention(model: AutoInt, rows: Rows, layer: int | None = None, head: int | None = None) -> pd.DataFrame:
+def attention(
+    model: AutoInt | DHEN, rows: Rows, layer: int | None = None, head: int | None = None
+) -> pd.DataFrame:  # fmt: skip
     """Attention weights, mean over rows: a line per field that looks, a column per field looked at; lines sum to 1.
 
     Args:
-        model: an AutoInt.
+        model: an AutoInt, or a DHEN whose first layer has an attention module; of a DHEN only that layer looks at
+            fields, later ones look at what layers made, so it counts as one layer with one head.
         rows: one row for its own map, many for their mean.
         layer, head: which, from 0. Default: the mean over all.
 
     Raises:
-        ValueError: for a layer or head that does not exist.
+        ValueError: for a layer or head that does not exist, or a DHEN without attention in its first layer.
     """
-    maps = torch.stack(model.attention(rows)).mean(1)  # (L, B, H, F, F) -> (L, H, F, F)
+    found = model.attention(rows)
+    if isinstance(model, DHEN):
+        if "attention" not in model.config["modules"]:
+            raise ValueError("attention: this DHEN has no attention module")
+        found = found[:1]
+    maps = torch.stack(found).mean(1)  # (L, B, H, F, F) -> (L, H, F, F)
     for what, chosen, count in (("layer", layer, len(maps)), ("head", head, maps.shape[1])):
         if chosen is not None and not 0 <= chosen < count:
             raise ValueError(f"attention: {what} {chosen} of {count}")
     part = maps if layer is None else maps[layer : layer + 1]
     part = part if head is None else part[:, head : head + 1]
-    names = [f.name for f in model.fields]
+    names = model.vectors if isinstance(model, DHEN) else [f.name for f in model.fields]
     return pd.DataFrame(part.mean((0, 1)).numpy(), index=names, columns=names)
 
 

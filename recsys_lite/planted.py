@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
+import pandas as pd
 import torch
 
 from .fields import Dataset, Field, Rows, Vocabulary
 
 NAMES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+#: The data on which models are stored for looking inside: two pairs among six fields, two fields of noise.
+PAIRS = {"order": 2, "seed": 0, "crosses": 2}
 
 
 def planted(
@@ -80,3 +86,23 @@ def planted(
     }
     parts = x[:rows], x[rows : rows + rows // 4], x[rows + rows // 4 :]
     return Dataset("planted", f"order {order}" if signal else "coin", columns, *parts, extras=truth)
+
+
+def planted_pairs(dataset: Dataset) -> pd.DataFrame:
+    """The truth of :func:`planted` as a symmetric field-by-field table: 1 for two fields of one cross, else 0.
+
+    Raises:
+        ValueError: for a data set without planted crosses.
+
+    Example:
+        >>> int(planted_pairs(planted(order=2, seed=0)).to_numpy().sum())
+        2
+    """
+    if "crosses" not in dataset.extras:
+        raise ValueError(f"planted_pairs: {dataset.name} holds no planted crosses")
+    names = [f.name for f in dataset.fields]
+    table = pd.DataFrame(0.0, index=names, columns=names)
+    for cross in dataset.extras["crosses"]:
+        for a, b in combinations(cross, 2):
+            table.loc[a, b] = table.loc[b, a] = 1.0
+    return table
