@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +105,18 @@ def link(slug: str) -> str:
     return f"[Chapter]({site()}/book/{slug}.html)" if site() else f"Chapter: `book/{slug}.ipynb`"
 
 
-def chart(figure: go.Figure, alt: str, key: str) -> None:
-    """A figure over the full width, with a text for those who do not see it; its camera saves PNG or SVG."""
+def chart(figure: go.Figure, alt: str, key: str, on_select: Callable[[], None] | None = None) -> None:
+    """A figure over the full width, with a text for those who do not see it; its camera saves PNG or SVG.
+
+    ``on_select`` is called when marks are clicked; ``st.session_state[key]`` then holds them.
+    """
     config = {
         "displaylogo": False,
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
         "toImageButtonOptions": {"format": st.session_state.get("images", IMAGES[0]), "filename": key, "scale": 2},
     }
-    st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config)
+    more: dict[str, Any] = {"on_select": on_select, "selection_mode": "points"} if on_select else {}
+    st.plotly_chart(figure, width="stretch", key=key, alt=alt, config=config, **more)
 
 
 def table_and_downloads(

@@ -11,11 +11,11 @@ if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not t
 
 import streamlit as st  # noqa: E402
 
-from app import compare, inside, leaderboard, position, retrieval, steps, tour  # noqa: E402
+from app import compare, embeddings, inside, leaderboard, position, retrieval, steps, tour  # noqa: E402
 
 PAGES = {
     "One row": {"compare": (compare, "Compare models"), "steps": (steps, "Step through")},
-    "Inside": {"inside": (inside, "Look inside")},
+    "Inside": {"inside": (inside, "Look inside"), "embeddings": (embeddings, "Where films lie")},
     "Lists": {"retrieval": (retrieval, "Find candidates"), "position": (position, "Position bias")},
     "Results": {"leaderboard": (leaderboard, "Leaderboard")},
 }  # section -> address of a page -> its module, its title

@@ -77,6 +77,15 @@ STOPS = (
         "autoint", {"model": "autoint", "view": "attention"},
     ),
     Stop(
+        "embeddings", "Where films lie",
+        "Each film is a vector that was learnt from clicks. Here the vectors are laid flat.",
+        "LightGCN was never told what kind of film each is. Can films of one kind still lie together in it?",
+        ("Yes, people's choices tell", "No, it never saw that"), 0,
+        "Films that the same people choose get similar vectors, and people choose by kind. How far that goes is "
+        "measured in the sentence above the maps; chance is given beside it.",
+        "building_blocks",
+    ),
+    Stop(
         "retrieval", "From all films to a few",
         "No system can ask a large model about every item. First a cheap one fetches candidates. A filled mark "
         "is a film "

@@ -53,7 +53,10 @@ def browser():
         b.close()
 
 
-PAGES = [("retrieval?person=6", 3), ("position?log=device", 2), ("steps?model=fm&row=30", 2)]  # address, its charts
+PAGES = [
+    ("retrieval?person=6", 3), ("position?log=device", 2), ("steps?model=fm&row=30", 2), ("embeddings", 2),
+    ("inside?data=planted.pairs&model=dcn_v2&view=blocks", 4),
+]  # fmt: skip  # address, its charts
 
 
 def visit(browser, url: str, width: int, height: int, scheme: str) -> tuple[Page, list[str]]:
@@ -142,7 +145,7 @@ def test_other_pages_are_whole(server, browser, tmp_path, path, charts, name, wi
     wrong: list[str] = []
     page.on("pageerror", lambda e: wrong.append(str(e)))
     page.goto(f"{server}/{path}")
-    page.get_by_text("What these numbers do not say").wait_for(timeout=120_000)
+    page.get_by_text("What you see.").first.wait_for(timeout=120_000)
     page.wait_for_function(f"document.querySelectorAll('.js-plotly-plot .main-svg').length >= {charts}", timeout=60_000)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
