@@ -16,8 +16,10 @@ from tqdm import tqdm
 
 from recsys_lite import data, item_map, store
 from recsys_lite.data.interactions import interactions
-from recsys_lite.film_vectors import LEAST, MAPS, digest, film_vectors, known, often_rated, weights_file
+from recsys_lite.film_vectors import LEAST, digest, film_vectors, known, often_rated, weights_file
+from recsys_lite.store import RESULTS
 
+FILE = RESULTS / "maps.json"
 SEED, PERPLEXITY = 0, 30.0
 
 
@@ -29,9 +31,9 @@ def main() -> None:
     dataset, films = data.load("movielens-100k", task="click"), interactions()
     maps: dict[str, torch.Tensor] = {}
     made: dict[str, str] = {}
-    if not fresh and MAPS.with_suffix(".json").is_file():
-        maps = store.read_tensors(MAPS.with_suffix(".safetensors"))
-        made = store.read_json(MAPS.with_suffix(".json"))["models"]
+    if not fresh and FILE.is_file():
+        maps = store.read_tensors(FILE.with_suffix(".safetensors"))
+        made = store.read_json(FILE)["models"]
     about = {"seed": SEED, "perplexity": PERPLEXITY, "scikit-learn": sklearn.__version__, "least ratings": list(LEAST)}
     for name in tqdm(known(dataset), desc="models"):
         now = digest(weights_file(name, dataset))
@@ -41,8 +43,8 @@ def main() -> None:
             vectors = film_vectors(name, dataset, often_rated(dataset, least), films)
             maps[f"{name}|{least}"] = item_map.tsne(vectors, SEED, PERPLEXITY).half()
         made[name] = now
-        store.write_tensors(MAPS.with_suffix(".safetensors"), maps)
-        store.write_json(MAPS.with_suffix(".json"), {"about": about, "models": made})
+        store.write_tensors(FILE.with_suffix(".safetensors"), maps)
+        store.write_json(FILE, {"about": about, "models": made})
 
 
 if __name__ == "__main__":

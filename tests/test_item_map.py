@@ -174,7 +174,7 @@ def test_the_bench_makes_only_what_is_missing(tmp_path, monkeypatch):
         made.append(len(vectors))
         return vectors[:, :2]
 
-    monkeypatch.setattr(bench, "MAPS", tmp_path / "maps")
+    monkeypatch.setattr(bench, "FILE", tmp_path / "maps.json")
     monkeypatch.setattr(bench, "LEAST", (50, 100))
     monkeypatch.setattr(bench, "known", lambda dataset: ["fm", "mf"])
     monkeypatch.setattr(bench.item_map, "tsne", flat)

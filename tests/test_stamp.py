@@ -18,6 +18,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import chapters as book  # noqa: E402
 import execute  # noqa: E402
 import stamp  # noqa: E402
+import times  # noqa: E402
 
 UNSET = dict.fromkeys(stamp.KEYS, "")
 SET = {
@@ -185,11 +186,30 @@ def test_executing_twice_gives_the_same_text(tmp_path: Path) -> None:
 
 def test_run_time_changes_only_when_it_is_news(tmp_path: Path) -> None:
     (tmp_path / "book").mkdir()
-    times = tmp_path / "book" / "run_times.json"
-    times.write_text("{}")
-    execute.note_time("x", 42.3, tmp_path)
-    assert json.loads(times.read_text())["x"]["seconds"] == 40
-    execute.note_time("x", 55, tmp_path)
-    assert json.loads(times.read_text())["x"]["seconds"] == 40
-    execute.note_time("x", 100, tmp_path)
-    assert json.loads(times.read_text())["x"]["seconds"] == 100
+    kept = tmp_path / "book" / "run_times.json"
+    kept.write_text("{}")
+    times.note_time("x", 42.3, tmp_path)
+    assert json.loads(kept.read_text())["x"]["seconds"] == 40
+    times.note_time("x", 55, tmp_path)
+    assert json.loads(kept.read_text())["x"]["seconds"] == 40
+    times.note_time("x", 100, tmp_path)
+    assert json.loads(kept.read_text())["x"]["seconds"] == 100
+
+
+def test_run_times_are_those_of_the_test_run(tmp_path: Path, capsys) -> None:
+    with pytest.raises(ValueError, match="make test"):
+        times.measured(tmp_path / "chapters.xml")
+    report = tmp_path / times.REPORT
+    report.parent.mkdir()
+    cell = '<testcase classname="book.{}.ipynb" name="Cell {}" time="{}" />'.format
+    cases = cell("fm", 0, 4.5) + cell("fm", 1, 30) + cell("dcn", 0, 2.25)
+    report.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
+    assert times.measured(report) == {"dcn": 2.25, "fm": 34.5}
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "run_times.json").write_text('{"dcn": {"seconds": 5, "cores": 2}}')
+    times.main([], tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:]] == [["dcn", "5", "s", "2", "s"], ["fm", "-", "34", "s"]]
+    report.write_text("<testsuites />")
+    with pytest.raises(ValueError, match="no chapter"):
+        times.measured(report)

@@ -12,9 +12,9 @@ from chapters import ROOT, chapters, read, table
 SHOWN = ("torch", "numpy", "pandas", "scikit-learn", "faiss-cpu", "plotly", "ipywidgets", "jupyter-book", "streamlit")
 
 HEAD = """\
-What stands behind these pages. Run times are those of the last run that stored outputs, on a machine without a graphics
-card; another machine may need half or twice as long. The tests run every chapter again, twice: in this environment, and
-alone in a fresh one."""
+What stands behind these pages. Run times are measured by the test run, which runs two chapters at a time on a machine
+without a graphics card; another machine may need half or twice as long, and a change of less than half is not news. The
+tests run every chapter once more, alone in a fresh environment."""
 
 HELP = """\
 - *The data cannot be fetched.* The error names each source that was tried. Fetch `ml-100k.zip` by hand, unzip it, and
@@ -63,8 +63,8 @@ def status(root: Path = ROOT) -> str:
         lines.append([f"[{c['short']}]({c['slug']}.ipynb)", c["level"], span, c["ram"], c["data"]])
     results = root / "recsys_lite" / "results"
     made = [
-        [f"`{name}.json`", f"`python -m bench.{module}`", str(runs(json.loads((results / f"{name}.json").read_text())))]
-        for name, module in sorted(commands(root).items()) if (results / f"{name}.json").exists()
+        [f"`{name}.json`", f"`python -m bench.{module}`", str(runs(json.loads(file.read_text())) or "–")]
+        for name, module in sorted(commands(root).items()) if (file := results / f"{name}.json").exists()
     ]  # fmt: skip
     return "\n".join([
         "# Status", "", "<!-- written by tools/apparatus.py -->", "", HEAD, "",

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from build import BROWSERS
+from times import REPORT
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,7 +49,8 @@ def main() -> None:
     spread = ["-n", "2", "--dist", "loadfile", "-q"]
     # Notebooks first: one closing line of pytest is the last, and it counts the rest.
     nbval = ["--nbval-lax", "--nbval-sanitize-with", "book/nbval_sanitize.cfg", "--nbval-cell-timeout", "600"]
-    run(python, "-m", "pytest", *spread, *nbval, "-p", "no:cacheprovider", *chapters, **threads)
+    run(python, "-m", "pytest", *spread, *nbval, "-p", "no:cacheprovider", f"--junitxml={REPORT}", *chapters, **threads)
+    run(python, "tools/times.py")
     run(python, "-m", "pytest", *spread, "recsys_lite", "tests", **threads)
 
 
