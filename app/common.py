@@ -50,7 +50,7 @@ def name(model: str) -> str:
     return NAMES.get(model, model.replace("_", " "))
 
 
-@st.cache_resource(show_spinner="Reading the data …")
+@st.cache_resource(show_spinner="Reading the data …", max_entries=4)
 def load_dataset(dataset: str, task: str) -> Dataset:
     """A data set, read once for all sessions."""
     torch.set_num_threads(1)  # rows are scored one at a time here
@@ -59,19 +59,19 @@ def load_dataset(dataset: str, task: str) -> Dataset:
     return data.load(dataset, task=task)
 
 
-@st.cache_resource(show_spinner="Reading stored weights …")
+@st.cache_resource(show_spinner="Reading stored weights …", max_entries=64)
 def load_model(dataset: str, task: str, model: str) -> Model:
     """A trained model, read once for all sessions."""
     return store.load_model(store.weights_path(dataset, task, model), load_dataset(dataset, task).fields)
 
 
-@st.cache_data(show_spinner="Scoring the test part …")
+@st.cache_data(show_spinner="Scoring the test part …", max_entries=64)
 def test_predictions(dataset: str, task: str, model: str) -> np.ndarray:
     """Probabilities of all test rows."""
     return predict(load_model(dataset, task, model), load_dataset(dataset, task).test).numpy()
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner=False, max_entries=4)
 def results(dataset: str, task: str) -> list[dict[str, Any]]:
     """The committed runs; none if there is no results file yet."""
     try:
@@ -86,7 +86,7 @@ def trained(dataset: str, task: str) -> list[str]:
     return [m for m, path in paths.items() if path.with_name(path.name + ".safetensors").is_file()]
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner=False, max_entries=1)
 def site() -> str:
     """The book's address: the environment's, or the one in ``book/site.json``, or nothing."""
     file = ROOT / "book" / "site.json"

@@ -170,7 +170,7 @@ def usable_models(state: State) -> dict[str, Any]:
     return models
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner=False, max_entries=64)
 def disagreement(data: str, task: str, models: tuple[str, ...]) -> np.ndarray:
     """Rows where the models differ most, see :func:`tables.disagreement`."""
     rows = load_dataset(data, task).test

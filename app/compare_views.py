@@ -22,7 +22,7 @@ PARTS_HELP = (
 )
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner=False, max_entries=4)
 def films_of(data: str, task: str) -> Rows:
     """See :func:`tables.film_features`."""
     return tables.film_features(load_dataset(data, task))

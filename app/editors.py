@@ -36,7 +36,7 @@ def label(f: Field, value: str) -> str:
     return str(f.vocabulary.labels.get(value, value))
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner=False, max_entries=256)
 def options(data: str, task: str, name: str) -> dict[str, str]:
     """The raw values of a field, each with a label that no other has, sorted for a reader."""
     dataset = load_dataset(data, task)

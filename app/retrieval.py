@@ -43,20 +43,20 @@ WHY = {
 }
 
 
-@st.cache_resource(show_spinner="Reading the data …")
+@st.cache_resource(show_spinner="Reading the data …", max_entries=1)
 def load() -> Interactions:
     """The interactions, read once for all sessions."""
     torch.set_num_threads(1)
     return interactions()
 
 
-@st.cache_resource(show_spinner="Reading stored models …")
+@st.cache_resource(show_spinner="Reading stored models …", max_entries=16)
 def retriever(model: str) -> Retriever:
     """A tuned retriever, made once for all sessions."""
     return load_retriever(model, load())
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner=False, max_entries=64)
 def recall(model: str, k: int) -> pd.DataFrame:
     """Recall and NDCG of every person's test films."""
     return per_user(retriever(model), load(), "test", k).set_index("user")
@@ -292,7 +292,7 @@ def standing(models: Sequence[str], user: int, k: int) -> None:
     )
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(show_spinner=False, max_entries=1)
 def stored() -> list[dict]:
     """The committed runs; none if there is no results file yet."""
     try:

@@ -1,5 +1,6 @@
 """Traces of the factorised models and of the towers: they are the models', box by box and number by number."""
 
+import operator
 import re
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from recsys_lite import store
+from recsys_lite import data, store
 from recsys_lite.drawings import ARCHITECTURES
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import (
@@ -314,3 +315,17 @@ def test_steps_in_a_notebook(monkeypatch):
     assert heads[0]["text/html"].startswith("<p><strong>1. The row as numbers.</strong> 2 features")
     assert all(f["text/latex"].startswith("$$ ") and f["text/latex"].endswith(" $$") for f in formulas)
     assert r"\sigma(-1.100)" in formulas[-1]["text/latex"] and "*" not in heads[3]["text/html"]
+
+
+def test_a_chapter_shows_the_row_of_the_explorer(monkeypatch):
+    """`show_row` and the page Step through make the same steps from the same weights."""
+    from app.steps import traced
+
+    shown = []
+    monkeypatch.setattr(show, "show_steps", shown.extend)
+    dataset = data.load("criteo-sample", task="click")
+    show.show_row("fm", dataset, row=5)
+    what = operator.attrgetter("box", "title", "formula", "numbers")
+    assert list(map(what, shown)) == list(map(what, traced("criteo-sample", "click", "fm", 5)))
+    with pytest.raises(ValueError, match="rows 0 to"):
+        show.show_row("fm", dataset, row=len(dataset.test))

@@ -6,7 +6,10 @@ import html
 import re
 from collections.abc import Sequence
 
+from ..fields import Dataset
 from ..notebook import display_bundle
+from ..store import load_model, weights_path
+from .registry import trace
 from .steps import Step
 
 NARROW = 30  # signs of a line of LaTeX that fit 320 px
@@ -105,3 +108,20 @@ def show_steps(steps: Sequence[Step]) -> None:
         display_bundle({"text/html": head, "text/plain": f"{place}. {step.title}. {step.note}"})
         both = rf"\begin{{gathered}} {in_lines(step.formula)} \\[0.6em] {in_lines(step.numbers)} \end{{gathered}}"
         display_bundle({"text/latex": f"$$ {both} $$", "text/plain": f"{step.formula}\n{step.numbers}"})
+
+
+def show_row(name: str, dataset: Dataset, row: int) -> None:
+    """Show the steps of a stored model on one row of the test part, the same that the explorer's *Step through* shows.
+
+    Args:
+        name: of the model, a key of :data:`recsys_lite.traces.TRACES` with stored weights for the data set.
+        dataset: of which the row is.
+        row: its place in the test part.
+
+    Raises:
+        ValueError: for a row that does not exist, a model without a trace or without stored weights.
+    """
+    if not 0 <= row < len(dataset.test):
+        raise ValueError(f"show_row: row {row}; the test part has rows 0 to {len(dataset.test) - 1}")
+    model = load_model(weights_path(dataset.name, dataset.task, name), dataset.fields)
+    show_steps(trace(name, model, dataset.test[row]))
