@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no C
 
 
 @pytest.fixture(scope="module")
-def server():
+def started():
+    """The explorer on a free port: its address and its process."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
@@ -39,10 +40,22 @@ def server():
                 break
             except OSError:
                 time.sleep(0.2)
-        yield address
+        yield address, process
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(started):
+    return started[0]
+
+
+def memory(process: subprocess.Popen) -> float:
+    """Megabytes that a process holds in memory; nothing where the system does not tell."""
+    status = Path(f"/proc/{process.pid}/status")
+    found = re.search(r"^VmRSS:\s+(\d+) kB", status.read_text(), re.M) if status.exists() else None
+    return int(found[1]) / 1024 if found else 0.0
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +66,7 @@ def browser():
         b.close()
 
 
+MOST_MEMORY = 1500  # megabytes of the server with ten visitors
 PAGES = [
     ("retrieval?person=6", 3), ("position?log=device", 2), ("steps?model=fm&row=30", 2), ("embeddings", 2),
     ("inside?data=planted.pairs&model=dcn_v2&view=blocks", 4),
@@ -192,8 +206,9 @@ def test_the_tour_leads_through_the_pages(server, browser):
     page.close()
 
 
-def test_ten_visitors_at_once_see_their_own_pages(server, browser):
-    """Ten sessions of one server, opened together: each gets its own row, none an error."""
+def test_ten_visitors_at_once_see_their_own_pages(started, browser):
+    """Ten sessions of one server, opened together: each gets its own row, none an error, and the memory is bounded."""
+    server, process = started
     pages = [browser.new_page(viewport={"width": 1000, "height": 700}) for _ in range(10)]
     wrong: list[str] = []
     for k, page in enumerate(pages):
@@ -206,5 +221,6 @@ def test_ten_visitors_at_once_see_their_own_pages(server, browser):
             row = page.get_by_role("spinbutton", name=re.compile("Row of the test part"))
             expect(row).to_have_value(str(100 + k), timeout=60_000)
         expect(page.get_by_test_id("stException")).to_have_count(0)
-        page.close()
+        page.close()  # the server keeps its session for a while
     assert not wrong
+    assert memory(process) < MOST_MEMORY, f"{memory(process):.0f} MB"
