@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from tqdm.auto import tqdm
 
 from .fields import Dataset, Rows
 from .metrics import evaluate
-from .store import read_json, read_tensors, write_json, write_tensors
+from .steps import Optimizers, Result, Steps, run_epochs
 
-Optimizers = Sequence[torch.optim.Optimizer]
-
-
-@dataclass
-class Result:
-    """One training run; ``asdict`` of it is what results files hold.
-
-    Args:
-        dataset, task, model, seed, settings: what was run.
-        validation, test: metrics of the weights of the best epoch.
-        curve: per epoch the training loss and the validation metrics.
-        best_epoch: the epoch (from 1) whose weights were kept.
-        seconds: wall time of the training epochs, evaluation included.
-        parameters: trainable numbers.
-    """
-
-    dataset: str
-    task: str
-    model: str
-    seed: int
-    settings: dict[str, Any]
-    validation: dict[str, float] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-    curve: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    seconds: float = 0.0
-    parameters: int = 0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
+__all__ = ["Optimizers", "Result", "fit", "fit_in_steps", "predict", "run_epochs", "seed_everything"]
 
 
 def seed_everything(seed: int) -> None:
@@ -112,6 +78,35 @@ def fit(
         ValueError: for settings out of range, an unknown metric, a checkpoint of other settings, or a loss that is
             not finite.
     """
+    steps = fit_in_steps(
+        model, dataset, epochs=epochs, batch_size=batch_size, lr=lr, weight_decay=weight_decay, patience=patience,
+        monitor=monitor, seed=seed, optimizer=optimizer, checkpoint=checkpoint,
+    )  # fmt: skip
+    result = steps.finish(progress)
+    if evaluate_test:
+        result.test = _evaluate(model, dataset.test)
+    return result
+
+
+def fit_in_steps(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    epochs: int = 20,
+    batch_size: int = 1024,
+    lr: float = 1e-3,
+    weight_decay: float = 0.0,
+    patience: int = 2,
+    monitor: str = "log_loss",
+    seed: int = 0,
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer | Optimizers] | None = None,
+    checkpoint: str | Path | None = None,
+) -> Steps:
+    """The training of :func:`fit`, with the same settings and errors, for one who wants to look between its epochs.
+
+    Returns:
+        :class:`~recsys_lite.steps.Steps`: ``step()`` trains an epoch, ``finish()`` all that are left.
+    """
     if epochs < 1 or batch_size < 1 or lr <= 0 or patience < 1 or weight_decay < 0:
         raise ValueError(
             f"fit: epochs, batch_size and patience must be at least 1, lr above 0, weight_decay at least 0; got "
@@ -131,74 +126,13 @@ def fit(
         else optimizer(model)
     )
     optimizers = [built] if isinstance(built, torch.optim.Optimizer) else list(built)
-    run_epochs(
+    return Steps(
         model, result, optimizers,
         train_epoch=lambda epoch: _train_epoch(model, dataset.train, optimizers, batch_size, seed, epoch),
         validate=lambda: _evaluate(model, dataset.validation),
         epochs=epochs, patience=patience, monitor=monitor, higher=monitor in ("auc", "grouped_auc"),
-        checkpoint=checkpoint, progress=progress,
+        checkpoint=checkpoint,
     )  # fmt: skip
-    if evaluate_test:
-        result.test = _evaluate(model, dataset.test)
-    return result
-
-
-def run_epochs(
-    model: nn.Module, result: Result, optimizers: Optimizers, *, train_epoch: Callable[[int], float],
-    validate: Callable[[], dict[str, float]], epochs: int, patience: int, monitor: str, higher: bool,
-    from_start: bool = False, checkpoint: str | Path | None = None, progress: bool = True,
-) -> None:  # fmt: skip
-    """The loop of every kind of training: an epoch, its validation, the best weights kept, a stop when stale.
-
-    Args:
-        model: trained in place; it ends in evaluation mode with the weights of the best epoch.
-        result: filled with curve, best epoch, its validation metrics and seconds.
-        optimizers: whose state a checkpoint holds.
-        train_epoch: trains the epoch of a number (from 1), returns the mean loss.
-        validate: metrics of the weights as they are.
-        epochs, patience, checkpoint, progress: see :func:`fit`.
-        monitor, higher: the metric that chooses the epoch, and whether more of it is better.
-        from_start: whether the weights at the start count as epoch 0, which may be the best.
-
-    Raises:
-        ValueError: for an unknown metric, or a checkpoint of other settings.
-    """
-    best = {k: v.clone() for k, v in model.state_dict().items()}
-    state = _Checkpoint(Path(checkpoint)) if checkpoint is not None else None
-    if state is not None and state.exists():
-        best = state.restore(model, optimizers, result)
-    elif from_start:
-        result.validation = validate()
-        _known(monitor, result.validation)
-    sign = 1.0 if higher else -1.0
-    bar = tqdm(total=epochs, initial=len(result.curve), disable=not progress, desc=result.model, unit="epoch")
-    while len(result.curve) < epochs and not _stale(result, patience):
-        started = time.perf_counter()
-        epoch = len(result.curve) + 1
-        loss = train_epoch(epoch)
-        validation = validate()
-        _known(monitor, validation)
-        result.curve.append({"epoch": epoch, "train_loss": loss, **validation})
-        if not result.validation or sign * validation[monitor] > sign * result.validation[monitor]:
-            result.best_epoch, result.validation = epoch, validation
-            best = {k: v.clone() for k, v in model.state_dict().items()}
-        result.seconds += time.perf_counter() - started
-        if state is not None:
-            state.write(model, optimizers, best, result)
-        bar.set_postfix(loss=f"{loss:.4f}", **{monitor: f"{validation[monitor]:.4f}"})
-        bar.update()
-    bar.close()
-    model.load_state_dict(best)
-    model.eval()
-
-
-def _known(monitor: str, metrics: dict[str, float]) -> None:
-    if monitor not in metrics:
-        raise ValueError(f"training: unknown metric {monitor!r}; there are {sorted(metrics)}")
-
-
-def _stale(result: Result, patience: int) -> bool:
-    return bool(result.curve) and len(result.curve) - result.best_epoch >= patience
 
 
 def _train_epoch(model: nn.Module, rows: Rows, optimizers: Optimizers, batch_size: int, seed: int, epoch: int) -> float:
@@ -222,51 +156,3 @@ def _train_epoch(model: nn.Module, rows: Rows, optimizers: Optimizers, batch_siz
 
 def _evaluate(model: nn.Module, rows: Rows) -> dict[str, float]:
     return evaluate(rows.label, predict(model, rows), rows.group)
-
-
-class _Checkpoint:
-    """Everything that a run needs to go on: weights now and at their best, the optimisers' tensors, the record."""
-
-    def __init__(self, path: Path):
-        self.tensors = path.with_name(path.name + ".safetensors")
-        self.record = path.with_name(path.name + ".json")
-
-    def exists(self) -> bool:
-        return self.record.exists()
-
-    def write(self, model: nn.Module, optimizers: Optimizers, best: dict[str, Tensor], result: Result) -> None:
-        tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
-        tensors |= {f"best/{k}": v for k, v in best.items()}
-        for i, o in enumerate(optimizers):
-            for number, values in o.state_dict()["state"].items():
-                tensors |= {f"optimizer/{i}/{number}/{k}": torch.as_tensor(v) for k, v in values.items()}
-        epoch = len(result.curve)
-        # The record names its tensors file: a stop between the two writes leaves the older pair whole.
-        name = self.tensors.with_name(f"{self.tensors.stem}.epoch{epoch}.safetensors")
-        write_tensors(name, {k: v.clone() for k, v in tensors.items()})
-        write_json(self.record, {"tensors": name.name, "result": result.to_dict()})
-        for old in self.tensors.parent.glob(f"{self.tensors.stem}.epoch*.safetensors"):
-            if old != name:
-                old.unlink()
-
-    def restore(self, model: nn.Module, optimizers: Optimizers, result: Result) -> dict[str, Tensor]:
-        record = read_json(self.record)
-        for key in ("dataset", "task", "model", "seed", "settings"):
-            now, then = result.to_dict()[key], record["result"][key]
-            if key == "settings":  # a run may be extended
-                now, then = ({k: v for k, v in s.items() if k != "epochs"} for s in (now, then))
-            if now != then:
-                raise ValueError(f"{self.record}: this checkpoint is of another run: {key} was {then!r}, now {now!r}")
-        tensors = read_tensors(self.record.with_name(record["tensors"]))
-        pick = lambda prefix: {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
-        model.load_state_dict(pick("model/"))
-        for i, o in enumerate(optimizers):
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in pick(f"optimizer/{i}/").items():
-                number, name = key.split("/")
-                state.setdefault(int(number), {})[name] = value
-            o.load_state_dict({"state": state, "param_groups": o.state_dict()["param_groups"]})
-        for key, value in record["result"].items():
-            if key != "settings":
-                setattr(result, key, value)
-        return pick("best/")
