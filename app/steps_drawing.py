@@ -130,8 +130,7 @@ def in_words(table: pd.DataFrame) -> str:
         return f"One number: {values[0, 0]:.3f}.".replace(" -", " −")
     low, high = (divmod(int(f(values)), values.shape[1]) for f in (np.nanargmin, np.nanargmax))
     where = lambda at: f"{table.index[at[0]]}, {table.columns[at[1]]}"  # noqa: E731
-    text = (
-        f"{values.shape[0]} × {values.shape[1]} numbers from {values[low]:.3f} ({where(low)}) to {values[high]:.3f} "
-        f"({where(high)})."
-    )
+    count = int(np.isfinite(values).sum())  # fields of different length leave gaps
+    size = f"{values.shape[0]} × {values.shape[1]}" if count == values.size else str(count)
+    text = f"{size} numbers from {values[low]:.3f} ({where(low)}) to {values[high]:.3f} ({where(high)})."
     return text.replace(" -", " −")

@@ -96,6 +96,34 @@ def test_a_box_without_numbers_says_so():
     assert any("This box holds no number for these data." in m for m in texts(app)) and run_cells(app) == 0
 
 
+@pytest.mark.parametrize("data", ["movielens-100k.click", "criteo-sample.click"])
+@pytest.mark.parametrize(
+    ("model", "title"),
+    [
+        ("dcn", "Cross layer 1: one number for the row"),
+        ("dcn_v2", "Cross layer 1: a matrix, and a bias inside"),
+        ("gdcn", "Cross layer 1: a matrix, and a bias inside"),
+        ("autoint", "Layer 1: how well two fields fit"),
+        ("dhen", "Layer 1, module 1 (dot): "),
+    ],
+)
+def test_cross_networks_and_attention_open_at_their_heart(data, model, title):
+    app = on_page("steps", data=data, model=model, row="30")
+    assert query(app)["data"] == data and query(app)["model"] == model
+    assert app.subheader[0].value.split(": ", 1)[1].startswith(title)
+    assert len(app.latex) == 2 and run_cells(app) == 1
+
+
+@pytest.mark.parametrize("model", ["gdcn", "autoint", "dhen"])
+def test_every_step_of_the_long_traces_can_be_opened(model):
+    app = on_page("steps", data="criteo-sample.click", model=model, row="5", step="1")
+    traced = steps.traced("criteo-sample", "click", model, 5)
+    assert len(app.pills(key="control.step").options) == len(traced)
+    for k, step in enumerate(traced, 1):
+        app = checked(app.pills(key="control.step").set_value(k).run())
+        assert app.subheader[0].value == f"{k} of {len(traced)}: {step.title}" and len(app.latex) == 2
+
+
 def test_only_models_with_a_trace_are_offered(monkeypatch):
     assert steps.models_of(*PLACE)[0] == "fm" and set(steps.models_of(*PLACE)) <= set(TRACES)
     monkeypatch.setattr(steps, "TRACES", {"deepfm": TRACES["deepfm"]})

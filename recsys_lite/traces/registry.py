@@ -45,7 +45,8 @@ def trace(name: str, model: Any, rows: Rows, words: Mapping[str, str] | None = N
             the fields' vocabularies.
 
     Returns:
-        at least one step for every box of ``drawings.ARCHITECTURES[name]``; the last holds the probability.
+        at least one step for every box of ``drawings.ARCHITECTURES[name]``; the last holds the probability, that of
+        ``lightgcn`` the score of the user and the item whose numbers are the ids of the row.
 
     Raises:
         ValueError: for an unknown name, a model of another kind, several rows or none, and if the numbers of a step do

@@ -167,7 +167,8 @@ def features_step(box: int, embedding: FieldEmbedding, rows: Rows, words: Mappin
         numbers = sum_of(x[longest].tolist(), 1.0, [plain(_value(names[k])) for k in longest])
     else:
         some = sorted(range(len(names)), key=lambda k: x[k].item() == 1)[:3]
-        numbers = r",\quad ".join(rf"x_{{\text{{{plain(names[k])}}}}} = {x[k].item():.3f}" for k in some)
+        shown = [rf"x_{{\text{{{plain(names[k])}}}}} = {x[k].item():.3f}" for k in some]
+        numbers = r",\quad ".join(shown) or r"\text{no value at all}"
     return Step(
         box, title or "The row as numbers", r",\quad ".join(says), numbers, matrix(x[:, None], names, ["xᵢ"]),
         f"{int((x != 0).sum())} features are not zero; all the others cost nothing.",
@@ -222,7 +223,7 @@ def fields_step(
 
 def network_steps(
     box: int, network: nn.Module, run: Run, names: Sequence[str], start: str = "h_0", last: str = "", made: str = "",
-    symbol: str = "h", words: str = "Hidden layer", first: int = 0,
+    symbol: str = "h", words: str = "Hidden layer", first: int = 0, mark: str = "",
 ) -> list[Step]:  # fmt: skip
     r"""The layers of a network, with the sum behind the unit that came out largest.
 
@@ -235,6 +236,7 @@ def network_steps(
         symbol: of the hidden vectors.
         words: how the steps are called.
         first: number of the first layer's weights in the chapter.
+        mark: behind W and b, where the chapter has other ones of that name.
     """
     layers = [m for m in network.children() if not isinstance(m, nn.Dropout)]
     steps: list[Step] = []
@@ -258,7 +260,7 @@ def network_steps(
             break
         title = f"{words} {level + 1}: {len(names)} numbers to {len(out)}"
         now = f"{symbol}_{{{level + 1}}}"
-        formula = rf"{now} = \mathrm{{ReLU}}(W_{{{first + level}}} {given} + b_{{{first + level}}})"
+        formula = rf"{now} = \mathrm{{ReLU}}(W{mark}_{{{first + level}}} {given} + b{mark}_{{{first + level}}})"
         numbers += r",\quad " + relu_of(pre[k].item(), out[k].item())
         note = (
             f"The numbers are those of unit {k + 1}, the largest. Above 0: {int((out > 0).sum())} of {len(out)} units."

@@ -93,14 +93,18 @@ def dot_of(a: Sequence[float], b: Sequence[float], result: float) -> str:
     return " + ".join(written) + f" = {result:.3f}"
 
 
-def sigmoid_of(logit: float) -> str:
-    r"""The last step of every click model.
+def sigmoid_of(logit: float, result: float | None = None) -> str:
+    r"""A sigmoid with its result: the last step of every click model, and a gate.
+
+    Raises:
+        ValueError: if it gives another result than one that is told.
 
     Example:
         >>> sigmoid_of(0.0)
         '\\sigma(0.000) = \\frac{1}{1 + e^{-0.000}} = 0.500'
     """
     p = 1 / (1 + float(np.exp(-logit)))
+    _agree("sigmoid_of", p, p if result is None else result)
     exponent = f"{-logit:.3f}" if logit < 0 else f"-{logit:.3f}"
     return rf"\sigma({logit:.3f}) = \frac{{1}}{{1 + e^{{{exponent}}}}} = {p:.3f}"
 
@@ -134,8 +138,60 @@ def product_of(factors: Sequence[float], result: float) -> str:
         >>> product_of([0.5, -2.0], -1.0)
         '0.500 \\cdot (-2.000) = -1.000'
     """
-    _agree("product_of", float(np.prod(np.asarray(factors, float))), result)
-    return r" \cdot ".join(number(f) for f in factors) + f" = {result:.3f}"
+    return products_of([factors], result)
+
+
+def products_of(terms: Sequence[Sequence[float]], result: float) -> str:
+    r"""A sum of products with its result; all of them are written out.
+
+    Raises:
+        ValueError: if the products do not give the result.
+
+    Example:
+        >>> products_of([[2.0, 0.5, 0.1], [-1.0]], -0.9)
+        '2.000 \\cdot 0.500 \\cdot 0.100 + (-1.000) = -0.900'
+    """
+    _agree("products_of", sum(float(np.prod(np.asarray(factors, float))) for factors in terms), result)
+    written = [r" \cdot ".join(number(f) for f in factors) for factors in terms]
+    return " + ".join(written) + f" = {result:.3f}"
+
+
+def softmax_of(scores: Sequence[float], place: int, result: float) -> str:
+    r"""One of the shares that a softmax makes of scores.
+
+    Where the powers would be huge or tiny the largest score is taken from all first, which changes no share.
+
+    Raises:
+        ValueError: if the scores do not give the share.
+
+    Example:
+        >>> softmax_of([1.0, 0.0], 1, 0.2689)
+        '\\frac{e^{0.000}}{e^{0.000} + 2.718} = \\frac{1.000}{3.718} = 0.269'
+    """
+    s = np.asarray(scores, float)
+    top = float(s.max()) if abs(s.max()) > 5 else 0.0
+    powers = np.exp(s - top)
+    _agree("softmax_of", float(powers[place] / powers.sum()), result)
+    power = f"e^{{{s[place]:.3f}{f' - {number(top)}' if top else ''}}}"
+    fraction = rf"\frac{{{power}}}{{{power} + {powers.sum() - powers[place]:.3f}}}"
+    return rf"{fraction} = \frac{{{powers[place]:.3f}}}{{{powers.sum():.3f}}} = {result:.3f}"
+
+
+def norm_of(values: Sequence[float], place: int, scale: float, shift: float, result: float, epsilon: float) -> str:
+    r"""One place of a layer norm: less the mean, over the standard deviation, times a scale, plus a shift.
+
+    Raises:
+        ValueError: if the values do not give the result.
+
+    Example:
+        >>> norm_of([5.0, 2.0, 0.0, -3.0], 0, 1.0, 0.0, 1.372, 0.0)
+        '\\frac{5.000 - 1.000}{2.915} \\cdot 1.000 + 0.000 = 1.372'
+    """
+    v = np.asarray(values, float)
+    mean, deviation = float(v.mean()), float(np.sqrt(v.var() + epsilon))
+    _agree("norm_of", (v[place] - mean) / deviation * scale + shift, result)
+    fraction = rf"\frac{{{v[place]:.3f} - {number(mean)}}}{{{deviation:.3f}}}"
+    return rf"{fraction} \cdot {number(scale)} + {number(shift)} = {result:.3f}"
 
 
 def weighted_of(
@@ -170,7 +226,7 @@ def weighted_of(
         written.append(rf"\underbrace{{{number(rest)}}}_{{\text{{{len(order) - MOST_TERMS} more}}}}")
     if bias is not None:
         written.append(number(bias))
-    return " + ".join(written) + f" = {result:.3f}"
+    return (" + ".join(written) or "0") + f" = {result:.3f}"
 
 
 def largest_of(terms: Sequence[float], result: float, names: Sequence[str]) -> str:

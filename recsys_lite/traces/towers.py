@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import pandas as pd
@@ -35,13 +35,18 @@ def dlrm(model: Model, rows: Rows, words: Mapping[str, str]) -> list[Step]:
     z0, dots = (t[0] for t in model.interact(rows))
     vectors = ["z₀", *labels]
     pairs = [(vectors[model.vectors.index(a)], vectors[model.vectors.index(b)]) for a, b in model.pairs()]
+    t = torch.cat([z0[None], model.embedding(without_numbers(rows))[0]])  # (1 + C, d)
     read = [*places_in(["z₀"], len(z0)), *(f"{a} × {b}" for a, b in pairs)]
     return [
-        *_numbers_steps(model, rows),
-        features_step(1, model.embedding, _without_numbers(rows), words, "The categories as numbers"),
+        numbers_step(0, model, rows),
+        features_step(1, model.embedding, without_numbers(rows), words, "The categories as numbers"),
         *_bottom_steps(model, run, z0),
-        fields_step(3, model.embedding, _without_numbers(rows), words),
-        *_dots_steps(model, rows, z0, dots, pairs, vectors),
+        fields_step(3, model.embedding, without_numbers(rows), words),
+        *dots_steps(
+            4, t, dots, vectors,
+            (r"\langle t_a, t_b \rangle, \quad T = [z_0, e_1, \dots, e_C]", r"P = \mathrm{tril}(T T^\top)"),
+            f"Each pair stands once. The top network reads these {len(dots)} numbers and the {len(z0)} of z₀.",
+        ),
         *network_steps(
             5, model.top, run, read, r"[z_0, P]", r"z = w^\top h_L + b", made="z", words="Top network, layer"
         ),
@@ -49,21 +54,26 @@ def dlrm(model: Model, rows: Rows, words: Mapping[str, str]) -> list[Step]:
     ]  # fmt: skip
 
 
-def _without_numbers(rows: Rows) -> Rows:
-    """The embedding's fields have no numeric ones among them."""
+def without_numbers(rows: Rows) -> Rows:
+    """The same row for an embedding that has no numeric fields."""
     return Rows(rows.ids, rows.numeric[:, :0], rows.bags)
 
 
-def _numbers_steps(model: DLRM, rows: Rows) -> list[Step]:
+def numbers_step(box: int, model: Model, rows: Rows) -> Step:
+    """The numeric fields, where there are any."""
     fields = [f for f in model.fields if f.kind == "numeric"]
     if not fields:
         nothing = pd.DataFrame(index=["x"], dtype=float)
-        note = "These data have no numeric field, a case that the paper does not consider."
-        return [Step(0, "No numbers", r"x \in \mathbb{R}^0", r"x = (\,)", nothing, note)]
+        note = (
+            f"None of the {len(model.fields)} fields of these data is a number, a case that the paper does not "
+            "consider. So nothing comes in here, and nothing that follows depends on this box."
+        )
+        title = "There are no numbers in these data"
+        return Step(box, title, r"x \in \mathbb{R}^0", r"\text{no number}", nothing, note)
     x = rows.numeric[0].tolist()
     note = f"{len(fields)} numeric fields" + (f", each as {fields[0].transform}." if fields[0].transform else ".")
     table = vector(x, "x", [f.name for f in fields])
-    return [Step(0, "The numbers", rf"x \in \mathbb{{R}}^{{{len(x)}}}", f"x = {short_vector(x)}", table, note)]
+    return Step(box, "The numbers", rf"x \in \mathbb{{R}}^{{{len(x)}}}", f"x = {short_vector(x)}", table, note)
 
 
 def _bottom_steps(model: DLRM, run: Run, z0: Tensor) -> list[Step]:
@@ -71,7 +81,7 @@ def _bottom_steps(model: DLRM, run: Run, z0: Tensor) -> list[Step]:
     if model.bottom is None:
         table = vector(z0.tolist(), "z₀", numbered("number", len(z0)))
         text = rf"z_0 = {short_vector(z0.tolist())}"
-        note = "Its dots with the vectors take the place of linear terms."
+        note = "It is the same for every row. Its dots with the vectors take the place of linear terms."
         return [
             Step(2, "A learned vector in the place of a bottom network", r"z_0 \in \mathbb{R}^d", text, table, note)
         ]
@@ -79,30 +89,39 @@ def _bottom_steps(model: DLRM, run: Run, z0: Tensor) -> list[Step]:
     return network_steps(2, model.bottom, run, names, "x", symbol="a", words="Bottom network, layer")
 
 
-def _dots_steps(
-    model: DLRM, rows: Rows, z0: Tensor, dots: Tensor, pairs: list[tuple[str, str]], vectors: list[str]
+def dots_steps(
+    box: int, t: Tensor, dots: Tensor, vectors: Sequence[str], formulas: tuple[str, str], note: str, where: str = ""
 ) -> list[Step]:  # fmt: skip
-    """The largest dot product with its numbers, and all of them."""
-    t = torch.cat([z0[None], model.embedding(_without_numbers(rows))[0]])  # (1 + C, d)
+    """The largest dot product of two vectors with its numbers, and those of all pairs.
+
+    Args:
+        t: the vectors, (n, d).
+        dots: their products as :func:`recsys_lite.layers.dot_interaction` made them, (n(n-1)/2,).
+        vectors: a name for each.
+        formulas: of the one and of all.
+        note: on all of them.
+        where: what the titles begin with.
+    """
+    rows, columns = torch.tril_indices(len(t), len(t), offset=-1).tolist()
     best = int(dots.abs().argmax())
-    a, b = (vectors.index(name) for name in pairs[best])
+    a, b = columns[best], rows[best]
     table = pd.DataFrame(float("nan"), index=vectors[1:], columns=vectors[:-1])
-    for (left, below), dot in zip(pairs, dots.tolist(), strict=True):
-        table.loc[below, left] = dot
+    for below, left, dot in zip(rows, columns, dots.tolist(), strict=True):
+        table.iloc[below - 1, left] = dot
     return [
         Step(
-            4, "One dot product", r"\langle t_a, t_b \rangle, \quad T = [z_0, e_1, \dots, e_C]",
-            weighted_of(t[a].tolist(), t[b].tolist(), dots[best].item(), numbered("number", len(z0))),
+            box, f"{where}one dot product" if where else "One dot product", formulas[0],
+            weighted_of(t[a].tolist(), t[b].tolist(), dots[best].item(), numbered("number", t.shape[1])),
             matrix(t[[a, b]], [vectors[a], vectors[b]]),
             f"The largest of {len(dots)} dots: *{vectors[a]}* and *{vectors[b]}*.",
         ),
         Step(
-            4, "The dots of all pairs", r"P = \mathrm{tril}(T T^\top)",
+            box, f"{where}the dots of all pairs" if where else "The dots of all pairs", formulas[1],
             ",\\quad ".join(
-                rf"P_{{\text{{{plain(' × '.join(pairs[k]), 40)}}}}} = {dots[k].item():.3f}"
+                rf"P_{{\text{{{plain(f'{vectors[columns[k]]} × {vectors[rows[k]]}', 40)}}}}} = {dots[k].item():.3f}"
                 for k in dots.abs().topk(min(3, len(dots))).indices.tolist()
             ),
-            table, f"Each pair stands once. The top network reads these {len(dots)} numbers and the {len(z0)} of z₀.",
+            table, note,
         ),
     ]  # fmt: skip
 
