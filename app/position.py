@@ -6,16 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
-from recsys_lite import plots, store
+from recsys_lite import store
 from recsys_lite.metrics import interval
-from recsys_lite.palette import MODEL_COLOURS, NEUTRAL
 
-from . import cells
+from . import cells, position_own
 from .common import chapter, chart, table_and_downloads
 from .controls import pick, write_address
+from .position_words import NAMES, curve_words, drawn, gain_words, gains_drawn
 
 LOGS = {
     "popular": "Popular films first, place k looked at with chance 1/k",
@@ -24,15 +23,12 @@ LOGS = {
     "control": "Control: popular films first, every place looked at",
     "expert": "The person's best films first, place k looked at with chance 1/k",
 }
-NAMES = {
-    "naive": "Naive: no place", "feature": "Place as a field, served at 1", "ipw": "Weights from the true curve",
-    "pal": "PAL", "watch_next": "Watch Next",
-}  # fmt: skip
 METRICS = {
     "ndcg@10": "NDCG@10 of the person's ratings",
     "auc": "AUC of liked films",
     "grouped_auc": "per-user AUC of liked films",
 }
+VIEWS = {"stored": "Stored runs", "own": "Draw your own curve"}
 DEVICES = ("desktop", "phone")
 
 
@@ -57,6 +53,9 @@ def page() -> None:
     if not known:
         st.info("No stored runs yet. `python -m bench.position` makes them.")
         return
+    if pick("View", list(VIEWS), "view", VIEWS.__getitem__, width=320) == "own":
+        position_own.view(seeds=len({r["seed"] for r in record["runs"]}))
+        return
     left, right = st.columns([3, 2])
     with left:
         log = pick("How the list was made and looked at", known, "log", LOGS.__getitem__)
@@ -76,9 +75,7 @@ def page() -> None:
     st.subheader("What it is worth when the list is served")
     sentence = gain_words(gains)
     st.markdown(f"**What you see.** {sentence}")
-    shown = plots.intervals(gains, axis=f"gain over the naive model, {METRICS[metric]}")
-    shown.add_vline(x=0, line={"dash": "dot", "color": NEUTRAL})
-    shown.update_layout(margin={"t": 8})
+    shown = gains_drawn(gains, METRICS[metric])
     chart(shown, sentence, "position.gains")
     st.caption(
         "Differences of runs on the same log with the same seed, mean and 95 % t interval over seeds; every seed has a "
@@ -133,45 +130,3 @@ def learnt(runs: list[dict[str, Any]], truth: list[list[float]]) -> pd.DataFrame
         ],
         columns=["model", "device", "place", "relative to place 1"],
     )
-
-
-def drawn(curves: pd.DataFrame) -> go.Figure:
-    """The truth dotted, a line per model; phones have open marks."""
-    figure = plots.empty(height=380)
-    for (model, device), line in curves.groupby(["model", "device"], sort=False):
-        colour = NEUTRAL if model == "truth" else MODEL_COLOURS.get(str(model), "#B8A000")
-        label = "truth" if model == "truth" else NAMES[str(model)].split(",")[0]
-        figure.add_scatter(
-            x=line["place"], y=line["relative to place 1"], name=label + ("" if device == "both" else f", {device}"),
-            mode="lines+markers", line={"color": colour, "dash": "dot" if model == "truth" else "solid"},
-            marker={"symbol": "circle-open" if device == "phone" else "circle", "size": 8},
-        )  # fmt: skip
-    figure.update_xaxes(title="place in the list", dtick=1)
-    figure.update_yaxes(title="chance relative to place 1", rangemode="tozero")
-    figure.update_layout(margin={"t": 8}, legend={"orientation": "h", "y": -0.25})
-    return figure
-
-
-def curve_words(curves: pd.DataFrame) -> str:
-    """The last place of each curve, in words."""
-    last = curves[curves["place"] == curves["place"].max()]
-    text = []
-    for device, some in last.groupby("device", sort=False):
-        by = some.set_index("model")["relative to place 1"]
-        told = ", ".join(f"{NAMES[m].split(',')[0]} {by[m]:.2f}" for m in by.index if m != "truth")
-        where = "" if device == "both" else f" on a {device}"
-        text.append(f"At place {int(some['place'].iloc[0])}{where} the truth is {by['truth']:.2f} of place 1; {told}.")
-    return " ".join(text)
-
-
-def gain_words(gains: pd.DataFrame) -> str:
-    """Who is better, who worse, and where there is no difference."""
-    better = [f"{r.name} ({r.mean:+.4f})" for r in gains.itertuples(index=False) if r.low > 0]
-    worse = [f"{r.name} ({r.mean:+.4f})" for r in gains.itertuples(index=False) if r.high < 0]
-    same = [str(r.name) for r in gains.itertuples(index=False) if r.low <= 0 <= r.high]
-    text = f"Better than the naive model: {', '.join(better)}." if better else "Nothing beats the naive model."
-    if worse:
-        text += f" Worse: {', '.join(worse)}."
-    if same:
-        text += f" No difference: {', '.join(same)}."
-    return text

@@ -27,8 +27,9 @@ from bench.leaderboard import TUNING_SEED
 from recsys_lite.clicks import BIAS, Clicks, against_truth, missing, simulate
 from recsys_lite.explain_position import curve_error, examined, own_curve
 from recsys_lite.metrics import log_loss
-from recsys_lite.models import FM, Model
-from recsys_lite.models.position import PAL, Served, WatchNext, tower_optimizer
+from recsys_lite.models import Model
+from recsys_lite.models.position import tower_optimizer
+from recsys_lite.own_curve import build
 from recsys_lite.store import RESULTS
 from recsys_lite.train import Result, fit, predict, run_epochs, seed_everything
 
@@ -50,7 +51,7 @@ SERVED_AT = (1, 5, 9)
 #: name -> (parent, what is changed, in which conditions)
 VARIANTS: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     **{f"watch_next_{d:g}": ("watch_next", {"dropout": d}, ("popular", "device")) for d in (0.0, 0.3, 0.5)},
-    "pal_true_curve": ("pal", {"true": True}, ("popular", "device", "random")),
+    "pal_true_curve": ("pal", {"true_curve": True}, ("popular", "device", "random")),
     "pal_position_only": ("pal", {"bias": ("position",)}, ("device",)),
     "pal_one_rate": ("pal", {"tower_rate": None}, ("popular",)),
 }
@@ -62,27 +63,6 @@ Record = dict[str, Any]
 def load(condition: str, seed: int) -> Clicks:
     """The log of a seed."""
     return simulate(**CONDITIONS[condition], seed=seed)
-
-
-def build(name: str, clicks: Clicks, condition: str, **changed: Any) -> Model:
-    """A model of the clicks; all have the same factorization machine inside."""
-    fields = clicks.dataset.fields
-    bias = changed.get("bias", BIAS if condition == "device" else BIAS[:1])
-    plain = tuple(f for f in fields if f.name not in BIAS)
-    if name in ("naive", "ipw"):
-        return Served(fields, FM(plain))
-    if name == "feature":
-        return Served(fields, FM([f for f in fields if f.name not in BIAS or f.name in bias]))
-    if name == "watch_next":
-        return WatchNext(fields, FM(plain), bias, changed.get("dropout", 0.1))
-    pal = PAL(fields, FM(plain), bias)
-    if changed.get("true"):
-        seen = clicks.curve.T if condition == "device" else clicks.curve[0]  # (places, devices) or (places,)
-        inside = pal.tower.weight[1:, 1:] if condition == "device" else pal.tower.weight[1:]
-        with torch.no_grad():
-            inside.copy_(torch.logit(seen, eps=1e-4))
-        pal.tower.weight.requires_grad_(False)
-    return pal
 
 
 def fit_weighted(model: Model, clicks: Clicks, lr: float, weight_decay: float, seed: int) -> Result:
@@ -138,14 +118,16 @@ def work(kind: str, job: dict[str, Any]) -> Record:
     parent, changed, _ = VARIANTS.get(name, (name, {}, ()))
     clicks = load(condition, seed)
     seed_everything(seed)
-    model = build(parent, clicks, condition, **changed)
+    options = {"bias": BIAS if condition == "device" else BIAS[:1]} | changed
+    rate = options.pop("tower_rate", TOWER_RATE)
+    model = build(parent, clicks, **options)
     setting = {"lr": job["lr"], "weight_decay": job["weight_decay"]}
     if parent == "ipw":
         result = fit_weighted(model, clicks, **setting, seed=seed)
     else:
-        how = tower_optimizer(**setting, tower_rate=changed.get("tower_rate", TOWER_RATE))
-        options = {"seed": seed, "progress": False, "evaluate_test": False, **FIXED}
-        result = fit(model, clicks.dataset, optimizer=how, **options)
+        how = tower_optimizer(**setting, tower_rate=rate)
+        fixed = {"seed": seed, "progress": False, "evaluate_test": False, **FIXED}
+        result = fit(model, clicks.dataset, optimizer=how, **fixed)
     made: Record = {**job, "validation": result.validation["log_loss"], "best_epoch": result.best_epoch}
     if kind == "tuning":
         return made

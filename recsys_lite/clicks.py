@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,27 @@ def examination(power: float | Mapping[str, float] = 1.0) -> Tensor:
     return torch.stack([torch.arange(1.0, PLACES + 1) ** -powers[d] for d in DEVICES])
 
 
+def stated_curve(chances: Sequence[float]) -> Tensor:
+    """A curve of looking stated place by place, as (devices, places): the same on each device.
+
+    Args:
+        chances: that place 1, 2, … is looked at, each in (0, 1]. A place that nobody looks at teaches nothing.
+
+    Raises:
+        ValueError: for another number of places, or naming the first place whose chance is out of range.
+
+    Example:
+        >>> stated_curve([1, 1, 1] + [0.1] * 7)[1, 2:4].tolist()
+        [1.0, 0.10000000149011612]
+    """
+    if len(chances) != PLACES:
+        raise ValueError(f"stated_curve: expected a chance for each of {PLACES} places, got {len(chances)}")
+    for place, chance in enumerate(chances, 1):
+        if not (isinstance(chance, Real) and 0 < chance <= 1):  # NaN is neither
+            raise ValueError(f"stated_curve: place {place} must be looked at with a chance in (0, 1], got {chance!r}")
+    return torch.tensor([float(c) for c in chances]).repeat(len(DEVICES), 1)
+
+
 def relevance(rating: Tensor, noise: float = 0.1) -> Tensor:
     r"""Chance of a click by one who looks, :math:`\epsilon + (1-\epsilon)(2^r - 1)/(2^5 - 1)`.
 
@@ -105,6 +127,7 @@ def simulate(
     policy: str = "popular",
     power: float | Mapping[str, float] = 1.0,
     *,
+    curve: Sequence[float] | None = None,
     spread: float = 0.5,
     noise: float = 0.1,
     shows: int = 1,
@@ -121,6 +144,7 @@ def simulate(
         policy: what orders a list, plus ``spread`` · N(0, 1). ``"popular"``: log(1 + ratings of the film in training).
             ``"expert"``: the person's own rating, which no model can know. ``"random"``: nothing.
         power: of the curve of :func:`examination`. Default 1 for both devices.
+        curve: chances place by place in its stead, see :func:`stated_curve`.
         spread: of chance in the order. Default 0.5; without it a film's place says nearly all of its popularity.
         noise: chance of a click on the worst film, see :func:`relevance`.
         shows: how often each list is shown, each time with its own order, device and clicks. Default once.
@@ -138,7 +162,7 @@ def simulate(
         raise ValueError(f"simulate: unknown policy {policy!r}; there are {list(POLICIES)}")
     if shows < 1 or spread < 0:
         raise ValueError(f"simulate: shows must be at least 1 and spread at least 0, got {shows=}, {spread=}")
-    curve = examination(power)
+    seen = examination(power) if curve is None else stated_curve(curve)
     films, events = _films(None if path is None else os.fspath(path))
     popularity = np.log1p(films.extras["items"]["popularity"].loc[events["item"]].to_numpy())
     score = {"popular": popularity, "expert": events["rating"].to_numpy(), "random": np.zeros(len(events))}[policy]
@@ -152,7 +176,7 @@ def simulate(
         place, device, shown = (torch.from_numpy(np.concatenate(column)) for column in zip(*drawn, strict=True))
         shown = shown + torch.arange(shows).repeat_interleave(len(rows)) * len(rows)
         every = torch.arange(len(rows)).repeat(shows)
-        truth = Truth(rating[every], relevance(rating, noise)[every].float(), curve[device, place - 1], shown)
+        truth = Truth(rating[every], relevance(rating, noise)[every].float(), seen[device, place - 1], shown)
         uniform = torch.from_numpy(rng.random((2, len(every)), dtype=np.float32))
         click = (uniform[0] < truth.seen) & (uniform[1] < truth.relevant)
         ids = torch.cat([rows.ids[every], torch.stack([place, device + 1], 1).int()], 1)
@@ -162,10 +186,10 @@ def simulate(
     about = films.about | {
         "label": f"simulated click: seen and relevant; policy {policy}, spread {spread}, noise {noise}, shown {shows} "
         f"times, seed {seed}",
-        "curve": dict(zip(DEVICES, curve.tolist(), strict=True)),
+        "curve": dict(zip(DEVICES, seen.tolist(), strict=True)),
     }
     fields = (*films.fields, POSITION, DEVICE)
-    return Clicks(Dataset("movielens-clicks", policy, fields, **parts, about=about, extras=films.extras), truths, curve)
+    return Clicks(Dataset("movielens-clicks", policy, fields, **parts, about=about, extras=films.extras), truths, seen)
 
 
 @functools.cache
@@ -227,17 +251,25 @@ def against_truth(model: nn.Module, clicks: Clicks, part: str = "test") -> dict[
 
 
 def ndcg(score: np.ndarray, rating: np.ndarray, group: np.ndarray, k: int = PLACES) -> float:
-    """Mean over groups of DCG@k with gains 2^r - 1, divided by that of the best order; tied scores by their order.
-
-    Source: Järvelin and Kekäläinen, TOIS 2002, with the gains of Burges et al., ICML 2005.
+    """Mean over groups of :func:`ndcg_by_group`.
 
     Example:
         >>> round(ndcg(np.array([0.9, 0.5]), np.array([1, 2]), np.array([0, 0])), 4)  # (1 + 3/log2 3) / (3 + 1/log2 3)
         0.7967
+    """
+    return float(np.mean(ndcg_by_group(score, rating, group, k)))
+
+
+def ndcg_by_group(score: np.ndarray, rating: np.ndarray, group: np.ndarray, k: int = PLACES) -> np.ndarray:
+    """DCG@k of each group with gains 2^r - 1, divided by that of the best order; tied scores by their order.
+
+    Groups come in the order of their numbers.
+
+    Source: Järvelin and Kekäläinen, TOIS 2002, with the gains of Burges et al., ICML 2005.
     """
     gain = 2.0 ** np.asarray(rating, float) - 1
     start = np.unique(np.sort(group), return_index=True)[1]
     within = np.arange(len(group)) - np.repeat(start, np.diff(np.r_[start, len(group)]))
     weight = np.where(within < k, 1 / np.log2(within + 2), 0)
     dcg, best = (np.add.reduceat(gain[np.lexsort((-key, group))] * weight, start) for key in (score, gain))
-    return float(np.mean(dcg / best))
+    return np.asarray(dcg / best)
