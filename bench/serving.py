@@ -26,6 +26,7 @@ from recsys_lite.fields import Rows
 from recsys_lite.index import ExactIndex, FaissIndex
 from recsys_lite.models.two_towers import TowerRetriever, TwoTowers, in_batch_step
 from recsys_lite.retrieval import fit_retrieval
+from recsys_lite.serving_cost import costs
 from recsys_lite.store import RESULTS
 from recsys_lite.train import seed_everything
 
@@ -126,12 +127,7 @@ def units(retriever: TowerRetriever) -> dict[str, float]:
 
 def predicted(count: int, unit: dict[str, float]) -> dict[str, float]:
     """Seconds of the three formulas."""
-    u, c, d = unit["u"], unit["c"], unit["d"]
-    return {
-        "every_pair": count * (u + c + d),
-        "user_once": unit["u_alone"] + count * (c + d),
-        "cached": unit["u_alone"] + count * d + unit["k"],
-    }
+    return costs(count, once=unit["u_alone"], **{name: unit[name] for name in "ucdk"})
 
 
 @torch.no_grad()
