@@ -16,7 +16,7 @@ print: $(READY)  ## the whole book on one page, and as PDF where there is a Chro
 	$(BIN)/python tools/build.py --print
 
 app: $(READY)  ## open the explorer
-	$(BIN)/streamlit run app/main.py
+	$(BIN)/python -m app
 
 test: $(READY)  ## install a browser if there is none, then lint, types, all tests and notebooks
 	$(BIN)/python tools/test.py

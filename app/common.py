@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def results(dataset: str, task: str) -> list[dict[str, Any]]:
         return store.load_results(dataset, task)
     except ValueError:
         return []
+
+
+@st.cache_resource(max_entries=1)
+def turn() -> threading.Lock:
+    """Held while models train: PyTorch has one random generator, so one session of the server trains at a time."""
+    return threading.Lock()
 
 
 def trained(dataset: str, task: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The explorer's entry: ``streamlit run app/main.py``. A new page is one file and one line here."""
+"""The explorer's entry, run anew for every visitor and every change: ``python -m app`` starts it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ if ROOT not in sys.path:  # Streamlit puts this file's folder on the path, not t
 
 import streamlit as st  # noqa: E402
 
-from app import compare, embeddings, inside, leaderboard, position, retrieval, steps, tour  # noqa: E402
-
-PAGES = {
-    "One row": {"compare": (compare, "Compare models"), "steps": (steps, "Step through")},
-    "Inside": {"inside": (inside, "Look inside"), "embeddings": (embeddings, "Where films lie")},
-    "Lists": {"retrieval": (retrieval, "Find candidates"), "position": (position, "Position bias")},
-    "Results": {"leaderboard": (leaderboard, "Leaderboard")},
-}  # section -> address of a page -> its module, its title
+from app import tour  # noqa: E402
+from app.pages import PAGES  # noqa: E402
 
 st.set_page_config(page_title="recsys-lite explorer", layout="wide")
 st.html("<style>.stMainBlockContainer {padding-top: 4.25rem}</style>")

@@ -26,7 +26,7 @@ def started():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless=true"]
+    command = [sys.executable, "-m", "app", "--server.headless=true"]
     process = subprocess.Popen(
         [*command, f"--server.port={port}", "--server.address=127.0.0.1"], cwd=ROOT,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -69,7 +69,8 @@ def browser():
 MOST_MEMORY = 1500  # megabytes of the server with ten visitors
 PAGES = [
     ("retrieval?person=6", 3), ("position?log=device", 2), ("steps?model=fm&row=30", 2), ("embeddings", 2),
-    ("inside?data=planted.pairs&model=dcn_v2&view=blocks", 4),
+    ("inside?data=planted.pairs&model=dcn_v2&view=blocks", 4), ("position?view=own", 2), ("serving", 1), ("race", 4),
+    ("own_data", 0),
 ]  # fmt: skip  # address, its charts
 
 

@@ -19,6 +19,12 @@ CASES = [
     ("inside", {"data": "criteo-sample.click", "model": "dlrm"}, 1),
     ("leaderboard", {"metric": "log_loss"}, 1),
     ("position", {"log": "device"}, 1),
+    ("position", {"view": "own"}, 2),
+    ("race", {"a": "gdcn", "b": "autoint", "seed": "3"}, 1),
+    ("serving", {"n": "50000", "hit": "90"}, 1),
+    ("serving", {"view": "memory", "hash": "1000000"}, 2),
+    ("serving", {"view": "budget"}, 2),
+    ("serving", {"view": "index"}, 1),
     ("retrieval", {"person": "6", "models": "ease,popularity"}, 3),
 ]
 

@@ -82,12 +82,12 @@ def main() -> None:
         subprocess.run([sys.executable, "tools/build.py"], check=True)
     book, app = free_port(8000), free_port(8501)
     server = serve_book(book)
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.headless=true"]
+    command = [sys.executable, "-m", "app", "--server.headless=true"]
     command += [f"--server.port={app}", "--server.address=127.0.0.1"]
     links = {**os.environ, "RECSYS_LITE_BOOK": f"http://127.0.0.1:{book}"}  # the explorer links to the chapters
     explorer = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=links)
     try:
-        wait_for(f"http://127.0.0.1:{app}/_stcore/health", 60, explorer)
+        wait_for(f"http://127.0.0.1:{app}/_stcore/health", 120, explorer)
         print(
             f"\n  Book      http://127.0.0.1:{book}\n  Explorer  http://127.0.0.1:{app}\n\nStop both with Ctrl-C.",
             flush=True,

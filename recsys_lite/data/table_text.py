@@ -1,0 +1,180 @@
+"""The text of a table: bytes of a CSV file -> named columns of text, or a list of what is wrong and where."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+SHOWN = 10  # findings that a message lists
+BOM = b"\xef\xbb\xbf"
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to say of a table, and where.
+
+    Args:
+        what: in words.
+        line: of the file; the header is line 1.
+        column: its name.
+
+    Example:
+        >>> str(Finding("'abc' is not a number", 17, "age"))
+        "line 17, column 'age': 'abc' is not a number"
+    """
+
+    what: str
+    line: int | None = None
+    column: str | None = None
+
+    def __str__(self) -> str:
+        line = f"line {self.line}" if self.line is not None else ""
+        column = f"column {short(self.column)}" if self.column is not None else ""
+        where = ", ".join(w for w in (line, column) if w)
+        return f"{where}: {self.what}" if where else self.what
+
+
+class TableError(ValueError):
+    """A table that cannot be used; ``findings`` says all that is wrong, its text the first ten.
+
+    Example:
+        >>> print(TableError([Finding("no name", 1), Finding("empty", 4, "age")]))
+        2 things are wrong:
+        line 1: no name
+        line 4, column 'age': empty
+    """
+
+    def __init__(self, findings: Sequence[Finding]):
+        self.findings = list(findings)
+        lines = [str(f) for f in self.findings[:SHOWN]]
+        if len(lines) > 1:
+            lines.insert(0, f"{len(self.findings)} things are wrong:")
+        if len(self.findings) > SHOWN:
+            lines.append(f"and {len(self.findings) - SHOWN} more")
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a table may be; 1 MB is 1,000,000 bytes."""
+
+    megabytes: float
+    rows: int
+    columns: int
+
+    def __str__(self) -> str:
+        return f"{self.megabytes:g} MB, {self.rows:,} rows and {self.columns} columns"
+
+
+def short(text: str | None, most: int = 40) -> str:
+    """A cell as a message shows it: in quotes, cut if it is long.
+
+    Example:
+        >>> short("abc"), short("abcdef", most=3)
+        ("'abc'", "'abc…'")
+    """
+    text = text or ""
+    return repr(text if len(text) <= most else text[:most] + "…")
+
+
+def read(data: bytes, separator: str = "", limits: Limits | None = None) -> pd.DataFrame:
+    """The cells of a CSV file as text, without blanks around them; empty lines are left out.
+
+    Args:
+        data: UTF-8, with or without a byte order mark; cells with separators or line ends in them stand in double
+            quotes. The first line names the columns.
+        separator: ``,`` ``;`` or a tab; by default the one that the first line holds most often.
+        limits: the largest size that is taken. Default: any.
+
+    Returns:
+        a column of text per column; the index is the line of the file on which the row starts (the header is line 1).
+
+    Raises:
+        TableError: with all that is wrong, each with its line and, where it is known, its column.
+
+    Example:
+        >>> read(b"age;taken\\n31;1\\n").to_dict("index")
+        {2: {'age': '31', 'taken': '1'}}
+    """
+    text = _decoded(data, limits)
+    separator = separator or _separator(text)
+    if separator not in SEPARATORS:
+        raise ValueError(f"separator must be one of {list(SEPARATORS)}, got {separator!r}")
+    header: list[str] = []
+    rows, lines, wrong, first = [], [], [], 1
+    reader, start = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 1
+    try:
+        for cells in reader:
+            line, start = start, reader.line_num + 1
+            if not any(c.strip() for c in cells) and len(cells) < 2:
+                continue
+            cells = [c.strip() for c in cells]
+            if not header:
+                header, first = cells, line
+                wrong = _header(header, line, separator, limits)
+            elif len(cells) != len(header):
+                wrong.append(Finding(f"{_cells(len(cells))}, but the header has {len(header)}", line))
+            else:
+                rows.append(cells)
+                lines.append(line)
+            if limits is not None and len(rows) > limits.rows:
+                raise TableError([*wrong, Finding(f"more than {limits.rows:,} rows; at most these are taken")])
+    except csv.Error:
+        wrong.append(Finding("a quotation mark is not closed, or text follows the closing one", start))
+    if not rows and not wrong:
+        wrong.append(Finding("there is a header, but no row below it", first))
+    if wrong:
+        raise TableError(wrong)
+    return pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' if count != 1 else ''}"
+
+
+def _decoded(data: bytes, limits: Limits | None) -> str:
+    if limits is not None and len(data) > limits.megabytes * 1e6:
+        raise TableError([Finding(f"the file has {len(data) / 1e6:.1f} MB; at most {limits.megabytes:g} MB are taken")])
+    body = data.removeprefix(BOM)
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place, line = error.start + len(data) - len(body), body[: error.start].count(b"\n") + 1
+        what = f"byte {place + 1:,} of the file (0x{data[place]:02x}) is not UTF-8; save the file as CSV in UTF-8"
+        raise TableError([Finding(what, line)]) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise TableError([Finding("a byte 0: this is no text file; save it as CSV in UTF-8", line)])
+    if not text.strip():
+        raise TableError([Finding("the file is empty")])
+    return text
+
+
+def _separator(text: str) -> str:
+    """The separator that the first line holds most often outside of quotes."""
+    line = re.sub(r'"[^"]*"', "", text.lstrip().split("\n", 1)[0])
+    return max(SEPARATORS, key=line.count)
+
+
+def _header(names: list[str], line: int, separator: str, limits: Limits | None) -> list[Finding]:
+    """What is wrong with the names of the columns."""
+    if len(names) < 2:
+        what = f"only one column, {short(names[0])}; the columns should be separated by {SEPARATORS[separator]}s"
+        return [Finding(what, line)]
+    if limits is not None and len(names) > limits.columns:
+        return [Finding(f"{len(names)} columns; at most {limits.columns} are taken", line)]
+    if all(re.fullmatch(NUMBER, name) for name in names if name):
+        return [Finding("only numbers; the first line should name the columns", line)]
+    wrong = [Finding(f"column {k} has no name", line) for k, name in enumerate(names, 1) if not name]
+    for name in dict.fromkeys(n for n in names if n):
+        places = [str(k) for k, other in enumerate(names, 1) if other == name]
+        if len(places) > 1:
+            wrong.append(Finding(f"the name {short(name)} stands on columns {' and '.join(places)}", line))
+    return wrong
