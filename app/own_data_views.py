@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from html import escape
 from typing import Any
 
@@ -77,7 +77,7 @@ def in_words(outcome: Mapping[str, pd.DataFrame], dataset: Dataset, names: Mappi
     told = [f"{q['auc']:.3f} [{q['auc low']:.3f}, {q['auc high']:.3f}] for {names[q['model']]}" for q in runs]
     first, second = names.values()
     verdicts = [
-        f"{METRIC[g['metric']]} {g['difference']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}], "
+        f"{METRIC[g['metric']]} {ends(g)}, "
         + ("no difference" if g["verdict"] == "no difference" else f"{names[g['verdict']]} is better")
         for g in gaps
     ]
@@ -92,14 +92,18 @@ def in_words(outcome: Mapping[str, pd.DataFrame], dataset: Dataset, names: Mappi
     return text + (f" Not shown to order rows better than that: {', '.join(chance)}." if chance else "")
 
 
+def ends(gap: Mapping[Hashable, Any]) -> str:
+    """A difference with its interval."""
+    return f"{gap['difference']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]".replace("-", "−")
+
+
 def side_by_side(quality: pd.DataFrame, gaps: pd.DataFrame, names: Mapping[str, str]) -> None:
     """AUC and log loss of both models, and the difference with its verdict."""
     lines = []
     for g in gaps.to_dict("records"):
         values = dict(zip(names.values(), quality[g["metric"]], strict=True))
-        ends = f"{g['difference']:+.3f} [{g['low']:+.3f}, {g['high']:+.3f}]"
         better = g["verdict"] if g["verdict"] not in names else f"{names[g['verdict']]} is better"
-        lines.append({"test": METRIC[g["metric"]], **values, "difference": ends, "verdict": better})
+        lines.append({"test": METRIC[g["metric"]], **values, "difference": ends(g), "verdict": better})
     number = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
         pd.DataFrame(lines), hide_index=True, width="stretch", column_config=dict.fromkeys(names.values(), number)

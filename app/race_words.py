@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -63,6 +64,11 @@ def in_words(asked: Asked, curve: pd.DataFrame, pairs: pd.DataFrame, dataset: Da
         f"on these {len(dataset.validation):,} rows.",
         *([] if pairs.empty else [pair_words(asked.models, pairs)]),
     ]
+    bar = chance_bar(dataset.validation.label)
+    if blind := [name(m) for m in asked.models if abs(reached[m] - 0.5) < bar]:
+        text.append(
+            f"The AUC of {' and '.join(blind)} is no different from chance, one half ± {bar:.3f} on these rows."
+        )
     for model in asked.models:
         if (own := last.loc[model, "train auc"]) > seen:
             text.append(
@@ -72,6 +78,20 @@ def in_words(asked: Asked, curve: pd.DataFrame, pairs: pd.DataFrame, dataset: Da
     if epoch == asked.epochs:
         text.append(over_seeds(asked))
     return " ".join(text)
+
+
+def chance_bar(label: object) -> float:
+    r"""The 95 % error bar of the AUC of a score that knows nothing: :math:`1.96 \sqrt{(n_+ + n_- + 1)/(12 n_+ n_-)}`.
+
+    Source: Mann and Whitney 1947, the variance of the rank sum without ties.
+
+    Example:
+        >>> round(chance_bar([0, 1] * 250), 3)
+        0.051
+    """
+    y = np.asarray(label)
+    ones, zeros = int(y.sum()), int(len(y) - y.sum())
+    return 1.96 * float(np.sqrt((ones + zeros + 1) / (12 * ones * zeros)))
 
 
 def over_seeds(asked: Asked) -> str:

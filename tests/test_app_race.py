@@ -64,6 +64,9 @@ def test_the_first_view_is_a_stored_race_and_trains_nothing(untrained):
     ((c, f),) = data.extras["crosses"]
     assert "Logistic regression has found no pair." in text
     assert f"The strongest pair in Factorization machine is {c} × {f}, the planted one." in text
+    bar = words.chance_bar(data.validation.label)  # 500 rows, about half of them 1
+    assert bar == pytest.approx(0.0506, abs=2e-4) and abs(last["logistic_regression"]["validation auc"] - 0.5) < bar
+    assert f"The AUC of Logistic regression is no different from chance, one half ± {bar:.3f}" in text
     assert "ends ahead of Logistic regression by 0.4" in text and "over the stored seeds 0 to 4" in text
     assert len(app.get("plotly_chart")) == 4
     assert run_cells(app) == 1
