@@ -1,17 +1,34 @@
 """Start the explorer: ``python -m app``, with the options of ``streamlit run``.
 
-It imports the pages, and PyTorch with them, before it serves, so that the first visitor does not wait for that.
+It imports the pages, and PyTorch with them, and reads the data before it serves, so that no visitor waits for that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
+from streamlit import logger
 from streamlit.web import cli
 
-from . import pages  # noqa: F401
+logger.set_log_level("error")  # it warns of caches that are filled before it serves; `streamlit run` sets it anew
+
+from recsys_lite.data import DataUnavailable  # noqa: E402
+
+from . import common, pages, retrieval  # noqa: E402, F401
+
+
+def read() -> None:
+    """Every data set into the caches that all sessions share; a page whose data cannot be had says so itself."""
+    with contextlib.suppress(DataUnavailable):
+        for pair in common.TASKS:
+            common.load_dataset(*pair)
+        retrieval.load()
+
 
 if __name__ == "__main__":
+    print("Reading the data …", flush=True)
+    read()
     sys.argv = ["streamlit", "run", str(Path(__file__).with_name("main.py")), *sys.argv[1:]]
     sys.exit(cli.main())

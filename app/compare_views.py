@@ -96,7 +96,7 @@ def model_card(state: State, s: tables.Score, figure: Any, count: int, change: b
         delta_color="blue" if points > 0 else "orange",
         help=f"Chance of a {state.task}. The change is against the original row.",
     )  # fmt: skip
-    line = f"logit {s.logit():+.3f}"
+    line = f"logit {s.logit():+.3f}".replace("-", "−")
     if state.edits:
         line += f" (was {s.logit('original'):+.3f})"
     if count:

@@ -366,3 +366,22 @@ def test_the_leaderboard_shows_the_stored_runs(metric):
         table["verdict"]
     )
     assert query(app) == {"data": "movielens-100k.like", "metric": metric}
+
+
+def test_every_page_is_timed_and_the_server_reads_the_data_before_it_serves(monkeypatch):
+    from app.__main__ import read
+    from app.pages import PAGES
+    from bench.explorer import EDITS
+
+    assert set(EDITS) == {path for section in PAGES.values() for path in section}
+    asked = []
+    monkeypatch.setattr(common, "load_dataset", lambda *pair: asked.append(pair))
+    monkeypatch.setattr("app.retrieval.load", lambda: asked.append("interactions"))
+    read()
+    assert asked == [*common.TASKS, "interactions"]
+
+    def gone(*_):
+        raise data.DataUnavailable("no source answers")
+
+    monkeypatch.setattr(common, "load_dataset", gone)
+    read()  # the pages say it

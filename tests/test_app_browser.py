@@ -225,3 +225,49 @@ def test_ten_visitors_at_once_see_their_own_pages(started, browser):
         page.close()  # the server keeps its session for a while
     assert not wrong
     assert memory(process) < MOST_MEMORY, f"{memory(process):.0f} MB"
+
+
+def test_a_race_plays_waits_and_starts_again(server, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    wrong: list[str] = []
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    page.goto(f"{server}/race?rows=500&epochs=40&a=fm&b=deepfm")
+    page.get_by_role("button", name="Play").click(timeout=120_000)
+    page.get_by_text(re.compile(r"Epoch [3-9] of 40|Epoch \d\d of 40")).first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Step: one epoch")).to_be_enabled(timeout=30_000)
+    told = page.get_by_text(re.compile(r"Epoch \d+ of 40")).first.inner_text()
+    page.wait_for_timeout(1500)
+    assert page.get_by_text(re.compile(r"Epoch \d+ of 40")).first.inner_text() == told  # nothing trains by itself
+    page.get_by_role("button", name="Step: one epoch").click()
+    page.get_by_text(f"Epoch {int(re.findall(r'[0-9]+', told)[0]) + 1} of 40").first.wait_for(timeout=30_000)
+    page.get_by_role("button", name="Reset", exact=True).click()
+    page.get_by_text(re.compile(r"Epoch \d+ of 40")).first.wait_for(state="detached", timeout=30_000)
+    assert not wrong
+    page.close()
+
+
+def test_a_file_of_the_reader_is_checked_and_trained(server, browser):
+    page = browser.new_page(viewport={"width": 360, "height": 900})
+    wrong: list[str] = []
+    page.on("pageerror", lambda e: wrong.append(str(e)))
+    page.goto(f"{server}/own_data")
+    page.get_by_text("What you see.").first.wait_for(timeout=120_000)
+    rows = [f"{20 + k % 50},{'tea' if k % 3 else 'coffee'},{int(k % 3 == 0) ^ int(k % 7 == 0)}" for k in range(400)]
+    bad = ["age,drink,taken", *rows]
+    bad[16] = "abc,tea,1"  # the header is line 1
+    field = page.locator("input[type=file]")
+    field.set_input_files({"name": "bad.csv", "mimeType": "text/csv", "buffer": "\n".join(bad).encode()})
+    error = page.get_by_test_id("stAlert").first
+    error.wait_for(timeout=60_000)
+    assert "line 17" in error.inner_text() and "age" in error.inner_text() and "abc" in error.inner_text()
+    field.set_input_files({
+        "name": "good.csv", "mimeType": "text/csv", "buffer": "\n".join(["age,drink,taken", *rows]).encode(),
+    })  # fmt: skip
+    page.get_by_text("good.csv has 400 rows").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name=re.compile("^Train ")).click()
+    page.get_by_text("On the test rows").first.wait_for(timeout=120_000)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert "good" not in page.url and not wrong
+    page.close()
