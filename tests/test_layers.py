@@ -135,6 +135,21 @@ def test_crosses_count_every_combination_of_a_bag():
     assert_close(layer(one), torch.tensor([[1.0, 1.0]]))  # 2 × 0.5 and 4 × 0.25
 
 
+def test_a_cross_holds_only_where_all_of_its_conditions_do():
+    """Wide & Deep's cross is a product of any number of conditions, not of two only."""
+    layer = HashedCrosses(FIELDS, [("user", "item", "genres")])
+    rows = Rows(
+        torch.tensor([[3, 2], [3, 1], [4, 2], [3, 2]]),
+        torch.zeros(4, 1),
+        {"genres": torch.tensor([[1, -1, -1], [1, -1, -1], [1, -1, -1], [2, -1, -1]]),
+         "history": torch.full((4, 4), -1)},
+    )  # fmt: skip
+    with torch.no_grad():
+        values, counts = layer.combinations(rows[0], 0)
+        layer.weight[layer.bucket(0, values)[counts]] = 1.0
+    assert layer(rows).flatten().tolist() == [1.0, 0.0, 0.0, 0.0]  # one condition fails in each of the others
+
+
 def test_small_crosses_have_a_weight_each_and_large_ones_stay_in_their_block():
     layer = HashedCrosses(FIELDS, [("user", "item"), ("user", "item", "genres")], buckets=70)
     grid = torch.cartesian_prod(torch.arange(1, 9), torch.arange(1, 7))

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 import bench.ncf as bench
 from recsys_lite.data.leave_one_out import leave_one_out
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.models import FM, NeuMF
+from recsys_lite.models import FM, NeuMF, WideDeep
 from recsys_lite.ranking import Popularity, places, score_all
 from recsys_lite.store import RESULTS, read_json
 from recsys_lite.train import Result
@@ -84,6 +84,15 @@ def test_the_mlp_without_layers_only_adds_so_everybody_gets_the_same_order():
     assert_close(z - z[:, :1], (z[:1] - z[:1, :1]).expand_as(z))  # user and item effects only
     deep = random(NeuMF(FIELDS, side=6, hidden=(8,), use_gmf=False))(ALL).view(USERS, ITEMS)
     assert (deep.argsort(1) != deep.argsort(1)[:1]).any()
+
+
+def test_it_reads_a_user_and_an_item_where_wide_deep_reads_all_fields():
+    fields = (*FIELDS, Field("hour", "categorical", Vocabulary(list(range(24)))))
+    rows = [Rows(torch.tensor([[3, 5, hour]]).int(), torch.zeros(1, 0)) for hour in (1, 20)]
+    ncf, wide_deep = random(NeuMF(fields, 4, (8, 4))), random(WideDeep(fields, [("user", "item")], hidden=(8,)))
+    assert torch.equal(*map(ncf, rows))
+    deep = [wide_deep.parts(r)["deep"] for r in rows]
+    assert not torch.allclose(*deep)
 
 
 def test_pre_training_copies_both_parts_and_halves_h():

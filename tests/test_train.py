@@ -8,7 +8,8 @@ from tiny import FIELDS, dataset
 from torch.testing import assert_close
 
 from recsys_lite import store
-from recsys_lite.models import FM, LogisticRegression, WideDeep
+from recsys_lite.metrics import log_loss
+from recsys_lite.models import DCN, FM, LogisticRegression, WideDeep
 from recsys_lite.optim import FTRL
 from recsys_lite.train import fit, predict, seed_everything
 
@@ -26,6 +27,16 @@ def test_fit_learns_a_planted_cross_that_a_linear_model_cannot():
     wide = fit(fresh(), data, **(QUICK | {"epochs": 15}))
     linear = fit(LogisticRegression(FIELDS), data, **(QUICK | {"epochs": 15}))
     assert wide.test["auc"] > 0.95 > 0.75 > linear.test["auc"]
+
+
+def test_what_is_minimised_is_log_loss_not_squared_error():
+    data = dataset()
+    model = DCN(FIELDS, cross_layers=1, hidden=(4,))
+    before = log_loss(data.train.label, predict(model, data.train))
+    told = fit(model, data, **(QUICK | {"epochs": 1, "lr": 1e-9})).curve[0]["train_loss"]
+    assert told == pytest.approx(before, abs=1e-5)  # with steps of nothing it is that of the start
+    p = predict(model, data.train)
+    assert abs(told - ((p - data.train.label) ** 2).mean().item()) > 0.1
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another():
