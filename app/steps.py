@@ -107,16 +107,18 @@ def heart(model: str, steps: Sequence[Step]) -> int:
 def choose_step(model: str, steps: Sequence[Step]) -> int:
     """The number of the step, from 1; all steps can be chosen in a list."""
     boxes = ARCHITECTURES[model][0]
+
+    def in_list(k: int) -> str:  # a box is named at its first step, so that long traces stay readable
+        box = steps[k - 1].box
+        return str(k) if k > 1 and steps[k - 2].box == box else f"{k} {boxes[box].label}"
+
     asked = "" if STEP in st.session_state else st.query_params.get("step", "")
     fits = asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(steps)
     if fits:
         st.session_state[STEP] = int(asked)
     elif not 1 <= (st.session_state.get(STEP) or 0) <= len(steps):
         st.session_state[STEP] = heart(model, steps)
-    st.pills(
-        "Step", list(range(1, len(steps) + 1)), key=STEP, required=True,
-        format_func=lambda k: f"{k} {boxes[steps[k - 1].box].label}",
-    )  # fmt: skip
+    st.pills("Step", list(range(1, len(steps) + 1)), key=STEP, required=True, format_func=in_list)
     return int(st.session_state[STEP])
 
 

@@ -118,7 +118,9 @@ def test_cross_networks_and_attention_open_at_their_heart(data, model, title):
 def test_every_step_of_the_long_traces_can_be_opened(model):
     app = on_page("steps", data="criteo-sample.click", model=model, row="5", step="1")
     traced = steps.traced("criteo-sample", "click", model, 5)
-    assert len(app.pills(key="control.step").options) == len(traced)
+    options = app.pills(key="control.step").options
+    assert len(options) == len(traced)
+    assert [o.isdigit() for o in options] == [k > 0 and traced[k - 1].box == traced[k].box for k in range(len(traced))]
     for k, step in enumerate(traced, 1):
         app = checked(app.pills(key="control.step").set_value(k).run())
         assert app.subheader[0].value == f"{k} of {len(traced)}: {step.title}" and len(app.latex) == 2
