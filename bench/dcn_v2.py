@@ -12,17 +12,14 @@ with two, without deep parts. Last, the time of a training step of each version 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
-import torch
-from torch.nn.functional import binary_cross_entropy_with_logits as bce
-
 from bench import pool
 from bench.leaderboard import BATCH, load
 from bench.planted_crosses import in_tables
+from bench.timing import step_seconds
 from recsys_lite import explain
 from recsys_lite.fields import Dataset, Field
 from recsys_lite.metrics import auc
@@ -89,9 +86,8 @@ def named(model: Model, dataset: Dataset) -> int:
 
 def settings() -> dict[str, Any]:
     """Rate and penalty that the leaderboard chose, and for which model."""
-    name = "dcn_v2" if load_results("movielens-100k", "click", "dcn_v2") else "dcn"
-    chosen = load_results("movielens-100k", "click", name)[0]["settings"]
-    return {"of": name, "lr": chosen["lr"], "weight_decay": chosen["weight_decay"]}
+    chosen = load_results("movielens-100k", "click", "dcn_v2")[0]["settings"]
+    return {"of": "dcn_v2", "lr": chosen["lr"], "weight_decay": chosen["weight_decay"]}
 
 
 def work(kind: str, job: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
@@ -153,15 +149,9 @@ def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> Non
 
 def step_times(repeats: int = 20) -> dict[str, float]:
     """Forward and backward pass of a batch against DCN's: the best of several, all versions in turns."""
-    torch.set_num_threads(1)
     dataset = load("movielens-100k", "click")
-    batch = dataset.train[: BATCH["movielens-100k"]]
     models = {name: version(name, dataset) for name in VERSIONS}
-    best = dict.fromkeys(models, float("inf"))
-    for name in [n for _ in range(repeats) for n in models]:
-        start = time.perf_counter()
-        bce(models[name](batch), batch.label).backward()  # type: ignore[arg-type]
-        best[name] = min(best[name], time.perf_counter() - start)
+    best = step_seconds(models, dataset.train[: BATCH["movielens-100k"]], repeats)
     return {name: round(seconds / best["dcn"], 2) for name, seconds in best.items()}
 
 

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from bench import pool
 from bench.leaderboard import load
+from bench.timing import step_seconds
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
 from recsys_lite.four_processes import KINDS, MODULE
 from recsys_lite.models import DHEN
@@ -158,16 +158,9 @@ def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> Non
 
 def step_times(repeats: int = 8) -> list[float]:
     """Best time of a training step with 1, 2, … layers, taken in turns, as multiples of that with one layer."""
-    torch.set_num_threads(1)
     dataset = load("movielens-100k", "click")
-    rows = dataset.train[:1024]
-    models = [DHEN(dataset.fields, layers=k) for k in DEPTHS]
-    best = [float("inf")] * len(models)
-    for _ in range(repeats):
-        for k, model in enumerate(models):
-            start = time.perf_counter()
-            bce(model(rows), rows.label).backward()  # type: ignore[arg-type]
-            best[k] = min(best[k], time.perf_counter() - start)
+    models = {k: DHEN(dataset.fields, layers=k) for k in DEPTHS}
+    best = list(step_seconds(models, dataset.train[:1024], repeats).values())
     return [t / best[0] for t in best]
 
 
