@@ -35,6 +35,7 @@ DONE = {"click": "clicked", "like": "liked"}
 NAMES = {c["models"][0]: c["short"] for c in diagrams.CHAPTERS if c.get("models")} | {
     "logistic_regression": "Logistic regression", "fm": "Factorization machine", "gbdt": "Boosted trees",
     "popularity": "Popularity", "item_knn": "Item neighbours", "ease": "EASE", "mf": "Matrix factorisation",
+    "pal": "PAL", "watch_next": "Watch Next",
 }  # fmt: skip
 CHAPTERS = {m: c["slug"] for c in diagrams.CHAPTERS if "planned" not in c for m in c["models"]}  # model -> chapter
 IMAGES = ["png", "svg"]  # what a chart can be saved as

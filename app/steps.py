@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import dedent
 
 import streamlit as st
 
 from recsys_lite.data import DataUnavailable
 from recsys_lite.drawings import ARCHITECTURES
-from recsys_lite.fields import Dataset
-from recsys_lite.traces import TRACES, Step, trace
+from recsys_lite.traces import Step
 from recsys_lite.traces.show import in_lines
 
-from . import tables
-from .address import original
-from .common import TASKS, chapter, chart, load_dataset, load_model, name, table_and_downloads, trained
+from .common import chapter, chart, name, table_and_downloads
 from .controls import number, pick, write_address
 from .steps_drawing import drawing, heatmap, in_words
+from .steps_sources import Rated, Source, sources
 
 FIRST = "fm"
 STEP = "control.step"
@@ -29,18 +26,7 @@ WIDE = """<style>
 @st.cache_data(show_spinner="Running the model on the row …", max_entries=64)
 def traced(data: str, task: str, model: str, row: int) -> list[Step]:
     """See :func:`recsys_lite.traces.trace`."""
-    return trace(model, load_model(data, task, model), load_dataset(data, task).test[row])
-
-
-def known_tasks() -> dict[str, tuple[str, str]]:
-    """Data and question, as the address names them, of those with a model to step through."""
-    return {".".join(pair): pair for pair in TASKS if models_of(*pair)}
-
-
-def models_of(data: str, task: str) -> list[str]:
-    """Models with stored weights, a trace and a drawing."""
-    known = [m for m in trained(data, task) if m in TRACES and m in ARCHITECTURES]
-    return sorted(known, key=lambda m: m != FIRST)
+    return sources()[f"{data}.{task}"].trace(model, row)
 
 
 def page() -> None:
@@ -48,39 +34,39 @@ def page() -> None:
     st.title("Step through a model")
     st.markdown("One row goes through one model: each formula, the same formula with this row's numbers, the tensor.")
     st.html(WIDE)
-    tasks = known_tasks()
-    if not tasks:
+    known = sources()
+    if not any(isinstance(source, Rated) for source in known.values()):
         st.error("No stored weights were found. `make bench` trains the models and stores them.")
         return
     first, second, third = st.columns(3)
     with first:
-        data, task = tasks[
-            pick("Data and question", list(tasks), "data", lambda k: TASKS[tasks[k]], on_change=_restart)
-        ]
+        source = known[pick("Data and question", list(known), "data", lambda k: known[k].words, on_change=_restart)]
     try:
-        dataset = load_dataset(data, task)
+        count = source.count()
     except (DataUnavailable, ValueError) as error:
         st.error(f"**This data set cannot be shown.** {str(error).splitlines()[0]}")
         return
     with second:
-        model = pick("Model", models_of(data, task), "model", name, on_change=_restart)
+        models = sorted(source.models(), key=lambda m: m != FIRST)
+        model = pick("Model", models, "model", name, on_change=_restart)
     with third:
-        row = number("Row of the test part", "row", len(dataset.test))
+        row = number("Row of the test part", "row", count)
     try:
-        steps = traced(data, task, model, row)
+        steps = traced(source.data, source.task, model, row)
     except ValueError as error:
         st.error(f"**This row cannot be stepped through.** {error}")
         return
     now, guess = choose_step(model, steps), guessing()
-    about_row(dataset, row, model, steps)
+    end = "" if guess else f" {source.end(model, row, steps)}"
+    st.markdown(f"Row {row}: {source.about(row)}.{end}")
     left, right = st.columns([2, 3], gap="medium")
     with left:
         clickable(model, steps, now)
     with right:
-        show(steps, now, model, (data, task, row), guess)
+        show(source, steps, now, model, row, guess)
     caveats(model)
     write_address(
-        {"data": f"{data}.{task}", "model": model, "row": str(row), "step": str(now)}
+        {"data": f"{source.data}.{source.task}", "model": model, "row": str(row), "step": str(now)}
         | ({"guess": "1"} if guess else {})
     )
 
@@ -132,19 +118,6 @@ def guessing() -> bool:
 # --- what is shown --------------------------------------------------------------------------------------------------
 
 
-def about_row(dataset: Dataset, row: int, model: str, steps: Sequence[Step]) -> None:
-    """The row, and what the model makes of it."""
-    chance = tables.percent(float(steps[-1].result.iloc[0, 0]))
-    words = tables.row_in_words(dataset, original(dataset, row))
-    label = dataset.test.label[row].item()  # type: ignore[index]
-    done = {"click": ("clicked", "did not click"), "like": ("liked it", "did not like it")}[dataset.task][label < 0.5]
-    end = (
-        "" if st.session_state["control.guess"] else f" In the end {name(model)} gives it a chance of {chance}; in the"
-    )
-    end += f" data the person {done}." if end else ""
-    st.markdown(f"Row {row}: {words}.{end}")
-
-
 def clickable(model: str, steps: Sequence[Step], now: int) -> None:
     """The drawing; a click on a box opens its first step."""
     boxes = ARCHITECTURES[model][0]
@@ -165,7 +138,7 @@ def _clicked(key: str) -> None:
         _go(int(points[0]["customdata"][0]))
 
 
-def show(steps: Sequence[Step], now: int, model: str, place: tuple[str, str, int], guess: bool) -> None:
+def show(source: Source, steps: Sequence[Step], now: int, model: str, row: int, guess: bool) -> None:
     """A step: formula, numbers, tensor."""
     step = steps[now - 1]
     box = ARCHITECTURES[model][0][step.box]
@@ -174,7 +147,7 @@ def show(steps: Sequence[Step], now: int, model: str, place: tuple[str, str, int
         st.button("Next", on_click=_go, args=(now + 1,), disabled=now == len(steps), type="primary", key="steps.next")
     st.subheader(f"{now} of {len(steps)}: {step.title}")
     st.latex(in_lines(step.formula))
-    here = (*place, model, now)
+    here = (source.data, source.task, row, model, now)
     if guess and st.session_state.get("steps.shown") != here:
         st.info("What will the numbers be? Look at the formula and the row, say it, then look.")
         st.button("Show the numbers", on_click=_reveal, args=(here,), key="steps.reveal")
@@ -189,29 +162,15 @@ def show(steps: Sequence[Step], now: int, model: str, place: tuple[str, str, int
         figures = [heatmap(step.result)]
         chart(figures[0], f"Heat map. {sentence}", f"steps.tensor.{model}.{now}")
     if step.result.size:
-        data, task, row = place
+        file = f"{source.data}-{source.task}-{model}-row{row}-step{now}"
         table_and_downloads(
-            step.result.reset_index(names="name"), figures, f"{data}-{task}-{model}-row{row}-step{now}", sentence,
-            "Table, downloads", cell(data, task, model, row, now),
+            step.result.reset_index(names="name"), figures, file, sentence, "Table, downloads",
+            f"{source.cell(model, row)}table = steps[{now - 1}].result\ntable",
         )  # fmt: skip
 
 
 def _reveal(here: tuple[object, ...]) -> None:
     st.session_state["steps.shown"] = here
-
-
-def cell(data: str, task: str, model: str, row: int, step: int) -> str:
-    """The lines that make the table of a step."""
-    return dedent(f"""\
-        from recsys_lite import data, store
-        from recsys_lite.traces import trace
-
-        dataset = data.load("{data}", task="{task}")
-        model = store.load_model(store.weights_path("{data}", "{task}", "{model}"), dataset.fields)
-        steps = trace("{model}", model, dataset.test[{row}])
-        table = steps[{step - 1}].result
-        table
-        """)
 
 
 def caveats(model: str) -> None:

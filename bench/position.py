@@ -24,6 +24,7 @@ from torch.nn.functional import softplus
 
 from bench import pool
 from bench.leaderboard import TUNING_SEED
+from recsys_lite import stored_clicks
 from recsys_lite.clicks import BIAS, Clicks, against_truth, missing, simulate
 from recsys_lite.explain_position import curve_error, examined, own_curve
 from recsys_lite.metrics import log_loss
@@ -196,6 +197,9 @@ def run(record: Record, save: Callable[[], None], processes: int) -> None:
 def main() -> None:
     empty: Record = {"about": {}, "tuning": [], "runs": []}
     pool.command(__doc__, FILE, empty, lambda record, save, a: run(record, save, a.processes))
+    clicks = stored_clicks.log()
+    for name in stored_clicks.NAMES:  # for the explorer
+        stored_clicks.save(stored_clicks.train(name, clicks), name, clicks)
 
 
 if __name__ == "__main__":

@@ -196,7 +196,7 @@ def train_on(
     for name in LEARNERS:
         told = functools.partial(on_epoch, name) if on_epoch else None
         with torch.random.fork_rng(devices=[]):
-            model, best = _trained(name, clicks, chosen[name], seed, epochs, told)
+            model, best = trained(name, clicks, chosen[name], seed, epochs, told)
         scores = predict(getattr(model, "served", model), data.test).numpy()
         ndcg[name] = ndcg_by_group(scores, truth.rating.numpy(), data.test.group.numpy())  # type: ignore[union-attr]
         line = {"model": name, "people": len(ndcg[name]), "best epoch": best}
@@ -216,10 +216,15 @@ def _interval(values: np.ndarray, *names: str) -> dict[str, float]:
     return dict(zip(names, interval(values.tolist()), strict=True))
 
 
-def _trained(
-    name: str, clicks: Clicks, setting: dict[str, float], seed: int, epochs: int, told: Callable[[int], None] | None
+def trained(
+    name: str,
+    clicks: Clicks,
+    setting: dict[str, float],
+    seed: int,
+    epochs: int,
+    told: Callable[[int], None] | None = None,
 ) -> tuple[Model, int]:
-    """The trained model and its best epoch; somebody is told after each."""
+    """A model of :func:`build` trained on a log, and its best epoch; ``told`` is called with each epoch's number."""
     about = _stored()["about"]
     torch.manual_seed(seed)
     model = build(name, clicks)

@@ -11,6 +11,7 @@ CASES = [
     ("compare", {"about": "slices"}, 2),
     ("compare", {"about": "slices", "data": "criteo-sample"}, 2),
     ("steps", {"model": "fm", "row": "30"}, 1),
+    ("steps", {"data": "movielens-100k.films", "row": "7"}, 1),
     ("inside", {"model": "autoint", "view": "attention", "layer": "2", "head": "1"}, 2),
     ("inside", {"model": "fm", "view": "pairs", "rows": "one", "row": "7"}, 2),
     ("inside", {"model": "dcn_v2", "view": "worth"}, 1),

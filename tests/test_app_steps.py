@@ -7,7 +7,8 @@ import pytest
 import torch
 from explorer import checked, on_page, query, run_cells
 
-from app import common, steps, steps_drawing
+from app import common, retrieval, steps, steps_drawing, steps_sources, tables
+from recsys_lite import explain
 from recsys_lite.drawings import ARCHITECTURES
 from recsys_lite.traces import TRACES
 
@@ -127,12 +128,47 @@ def test_every_step_of_the_long_traces_can_be_opened(model):
 
 
 def test_only_models_with_a_trace_are_offered(monkeypatch):
-    assert steps.models_of(*PLACE)[0] == "fm" and set(steps.models_of(*PLACE)) <= set(TRACES)
-    monkeypatch.setattr(steps, "TRACES", {"deepfm": TRACES["deepfm"]})
-    assert steps.models_of(*PLACE) == ["deepfm"]
-    monkeypatch.setattr(steps, "TRACES", {})
+    place = steps_sources.Rated(*PLACE)
+    assert "fm" in place.models() and set(place.models()) <= set(TRACES)
+    offered = {m for source in steps_sources.sources().values() for m in source.models()}
+    assert offered == set(TRACES)
+    assert set(ARCHITECTURES) - offered == {"mlp", "cnn", "rnn", "funnel"}  # blocks and a chain, not models of the book
+    monkeypatch.setattr(steps_sources, "TRACES", {"deepfm": TRACES["deepfm"]})
+    assert place.models() == ["deepfm"]
+    monkeypatch.setattr(steps_sources, "TRACES", {})
     app = on_page("steps")
     assert app.error[0].value.startswith("No stored weights were found.")
+
+
+def test_lightgcn_ends_with_the_place_of_a_film_in_a_persons_list():
+    app = on_page("steps", data="movielens-100k.films", model="lightgcn", row="3")
+    films, model = retrieval.load(), retrieval.retriever("lightgcn")
+    user, item = films.test[3].tolist()
+    score = model.scores(torch.tensor([user]))[0]
+    score[films.mask("train", "validation")[user]] = -torch.inf
+    place = 1 + int((score > score[item]).sum())
+    told = " ".join(m.value for m in app.markdown)
+    assert f"user {films.users[user]} and *{films.title(item)}*" in told
+    assert f"a score of {score[item]:.2f}, place {place} of " in told
+    assert run_cells(app) == 1
+
+
+@pytest.mark.parametrize("model", ["pal", "watch_next"])
+def test_models_of_places_end_with_the_chance_of_a_click_at_the_place(model):
+    app = on_page("steps", data="movielens-100k.places", model=model, row="12")
+    rows = steps_sources.log().dataset.test[12]
+    chance = tables.percent(torch.sigmoid(steps_sources.of_places(model)(rows)).item())
+    told = " ".join(m.value for m in app.markdown)
+    words = explain.readable(steps_sources.log().dataset, rows)
+    assert (
+        f"*{words['item']}*, shown at place {int(words['position'])}" in told
+        and f"a click a chance of {chance};" in told
+    )
+    assert ("it was clicked" in told) == (rows.label.item() > 0.5)
+    count = len(app.pills(key="control.step").options)
+    for k in range(1, count + 1):
+        app = checked(app.pills(key="control.step").set_value(k).run())
+    assert run_cells(app) == 1
 
 
 def test_a_trace_that_fails_is_told(monkeypatch):
