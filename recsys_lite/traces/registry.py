@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from ..fields import Rows
 from ..models import MODELS
+from . import attention, clicks, crosses, factorised, graph, towers
 from .shared import values_of
 from .steps import Step
 
 Trace = Callable[[Any, Rows, Mapping[str, str]], list[Step]]
 
-_FILES = {
-    "factorised": ("logistic_regression", "fm", "wide_deep", "deepfm", "ncf"),
-    "towers": ("dlrm", "two_towers", "split_network"),
-    "crosses": ("dcn", "dcn_v2", "gdcn"),
-    "attention": ("autoint", "dhen"),
-    "graph": ("lightgcn",),
-    "clicks": ("pal", "watch_next"),
+_NAMES = {
+    factorised: ("logistic_regression", "fm", "wide_deep", "deepfm", "ncf"),
+    towers: ("dlrm", "two_towers", "split_network"),
+    crosses: ("dcn", "dcn_v2", "gdcn"),
+    attention: ("autoint", "dhen"),
+    graph: ("lightgcn",),
+    clicks: ("pal", "watch_next"),
 }
 
 #: name of a model -> its trace
-TRACES: dict[str, Trace] = {
-    name: getattr(module, name)
-    for file, names in _FILES.items()
-    if find_spec(f"{__package__}.{file}")
-    for module in [import_module(f"{__package__}.{file}")]
-    for name in names
-    if hasattr(module, name)
-}
+TRACES: dict[str, Trace] = {name: getattr(module, name) for module, names in _NAMES.items() for name in names}
 
 
 def trace(name: str, model: Any, rows: Rows, words: Mapping[str, str] | None = None) -> list[Step]:
