@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
+from recsys_lite.planted import planted_pairs
 from scipy import stats
 
 from recsys_lite import explain, metrics, plots
-from recsys_lite.planted import planted_pairs
 
 from . import cells
 from .common import PLANTED, chart, load_dataset, table_and_downloads

@@ -14,12 +14,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import torch
+from recsys_lite.planted import PAIRS, planted
+from recsys_lite.train import predict
 
 from recsys_lite import data, diagrams, store
 from recsys_lite.fields import Dataset
 from recsys_lite.models import MODELS, Model
-from recsys_lite.planted import PAIRS, planted
-from recsys_lite.train import predict
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-
-from recsys_lite import metrics, plots, slices, store
 from recsys_lite.palette import NEUTRAL
 from recsys_lite.plots_explorer import grouped_intervals, seed_curves
+
+from recsys_lite import metrics, plots, slices, store
 
 from . import cells, tables
 from .address import ABOUT, State

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
+from recsys_lite.film_vectors import NUMBERS_ONLY, film_vectors, known, often_rated, stored_map
 from torch import Tensor
 
 from recsys_lite import item_map
 from recsys_lite.data import DataUnavailable
-from recsys_lite.film_vectors import NUMBERS_ONLY, film_vectors, known, often_rated, stored_map
 
 from .common import chapter, chart, link, load_dataset, name, table_and_downloads
 from .controls import number, pick, write_address

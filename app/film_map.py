@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from recsys_lite.palette import BAD, BLUE, NEUTRAL, SEQUENTIAL
 from torch import Tensor
 
 from recsys_lite import plots
-from recsys_lite.palette import BAD, BLUE, NEUTRAL, SEQUENTIAL
 
 LABEL = {"color": "#FFFFFF", "size": 12}
 TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]

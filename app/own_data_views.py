@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from recsys_lite.palette import NEUTRAL
+from recsys_lite.plots_explorer import grouped_intervals, seed_curves
 
 from recsys_lite import metrics, plots
 from recsys_lite.fields import Dataset
-from recsys_lite.palette import NEUTRAL
-from recsys_lite.plots_explorer import grouped_intervals, seed_curves
 
 from .common import chart, name, table_and_downloads
 

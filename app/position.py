@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from recsys_lite.metrics import interval
 
 from recsys_lite import store
-from recsys_lite.metrics import interval
 
 from . import cells, position_own
 from .common import chapter, chart, table_and_downloads

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 import torch
+from recsys_lite.clicks import PLACES
 
 from recsys_lite import own_curve
-from recsys_lite.clicks import PLACES
 from recsys_lite.data import DataUnavailable
 
 from .common import chart, hold, link, table_and_downloads, turn

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
+from recsys_lite.palette import BLUE, MODEL_COLOURS, NEUTRAL, OCHRE, ORANGE, SKY
 
 from recsys_lite import plots
-from recsys_lite.palette import BLUE, MODEL_COLOURS, NEUTRAL, OCHRE, ORANGE, SKY
 
 NAMES = {
     "naive": "Naive: no place", "feature": "Place as a field, served at 1", "ipw": "Weights from the true curve",

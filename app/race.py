@@ -8,10 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import torch
-
-from recsys_lite.fields import Dataset
 from recsys_lite.planted import planted
 from recsys_lite.race import ORDER, RUNNERS, Race, alone, best, shares
+
+from recsys_lite.fields import Dataset
 
 from . import race_charts as charts
 from . import race_words as words

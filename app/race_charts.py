@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
-
-from recsys_lite import plots
 from recsys_lite.palette import NEUTRAL
 from recsys_lite.plots_explorer import MARKS
+
+from recsys_lite import plots
 
 from .common import name
 

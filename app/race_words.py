@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from recsys_lite.metrics import auc_interval, interval
+from recsys_lite.race import BATCH, best, truth
 
 from recsys_lite import store
 from recsys_lite.fields import Dataset
-from recsys_lite.metrics import auc_interval, interval
-from recsys_lite.race import BATCH, best, truth
 
 from .common import name
 

@@ -9,15 +9,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 import torch
+from recsys_lite.explain_retrieval import moved_by
+from recsys_lite.metrics import interval
+from recsys_lite.palette import MODEL_COLOURS, NEUTRAL
+from recsys_lite.stored_retrievers import RETRIEVERS, load_retriever
 
 from recsys_lite import plots, store
 from recsys_lite.data import DataUnavailable
 from recsys_lite.data.interactions import Interactions, interactions
-from recsys_lite.explain_retrieval import moved_by
-from recsys_lite.metrics import interval
-from recsys_lite.palette import MODEL_COLOURS, NEUTRAL
 from recsys_lite.retrieval import Retriever, per_user
-from recsys_lite.stored_retrievers import RETRIEVERS, load_retriever
 
 from . import cells
 from .common import chapter, chart, name, site, table_and_downloads

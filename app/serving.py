@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-
-from recsys_lite import plots, serving_cost
 from recsys_lite.palette import NEUTRAL, RED, SERIES
 from recsys_lite.plots_explorer import MARKS
 from recsys_lite.serving_cost import WAYS, costs
+
+from recsys_lite import plots, serving_cost
 
 from .common import chart, link, table_and_downloads
 from .controls import pick, write_address

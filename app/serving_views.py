@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-
-from recsys_lite import plots, serving_cost
 from recsys_lite.palette import BLUE, NEUTRAL, ORANGE, RED
 from recsys_lite.plots_explorer import grouped_intervals
 from recsys_lite.quantise import BITS, shared, table_bytes
+
+from recsys_lite import plots, serving_cost
 
 from .common import NAMES, chart, link, name, table_and_downloads
 from .controls import pick

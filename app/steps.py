@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
-
-from recsys_lite.data import DataUnavailable
 from recsys_lite.drawings import ARCHITECTURES
 from recsys_lite.traces import Step
 from recsys_lite.traces.show import in_lines
+
+from recsys_lite.data import DataUnavailable
 
 from .common import chapter, chart, name, table_and_downloads
 from .controls import number, pick, write_address

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-
-from recsys_lite import plots
 from recsys_lite.diagrams import WIDTH, _arrow, _outline
 from recsys_lite.drawings import ARCHITECTURES, Box
 from recsys_lite.palette import BOX_COLOURS
+
+from recsys_lite import plots
 
 INK = "rgba(128,128,128,0.9)"
 TEXT = ("#22272e", "#f0f2f5")  # on light and on dark ground

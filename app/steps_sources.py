@@ -7,13 +7,13 @@ from textwrap import dedent
 
 import streamlit as st
 import torch
-
-from recsys_lite import explain, stored_clicks
 from recsys_lite.clicks import Clicks
 from recsys_lite.drawings import ARCHITECTURES
+from recsys_lite.traces import TRACES, Step, trace
+
+from recsys_lite import explain, stored_clicks
 from recsys_lite.fields import Rows
 from recsys_lite.models import Model
-from recsys_lite.traces import TRACES, Step, trace
 
 from . import retrieval, tables
 from .address import original

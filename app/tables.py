@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from recsys_lite.train import predict
 from scipy import stats
 
 from recsys_lite import explain, metrics
 from recsys_lite.fields import UNSEEN, Dataset, Rows
 from recsys_lite.models import Model
-from recsys_lite.train import predict
 
 MOST_PARTS = 9  # parts that a fine view names; the rest is summed up
 

@@ -18,10 +18,10 @@ from typing import Any
 from bench import pool
 from recsys_lite import data
 from recsys_lite.fields import Dataset
-from recsys_lite.models import MODELS, Model, WideDeep
+from recsys_lite.models import MODELS, GradientBoostedTrees, Model, WideDeep
 from recsys_lite.store import RESULTS, save_model, weights_path
-from recsys_lite.train import Result, fit, seed_everything
-from recsys_lite.trees import GradientBoostedTrees
+from recsys_lite.training import Result, fit, fit_trees, seed_everything
+from recsys_lite.training.optim import wide_deep_optimizers
 
 SEEDS = range(5)
 TUNING_SEED = 100  # none of the reported ones
@@ -79,7 +79,7 @@ def train(name: str, dataset: Dataset, setting: dict[str, Any], seed: int, test:
     """One run of a model with one setting and seed; trees give no model to store."""
     seed_everything(seed)
     if name == "gbdt":
-        return None, GradientBoostedTrees(seed=seed, **setting).fit(dataset, evaluate_test=test)
+        return None, fit_trees(GradientBoostedTrees(seed=seed, **setting), dataset, evaluate_test=test)
     model = build(name, dataset)
     options: dict[str, Any] = {
         "batch_size": BATCH[dataset.name],
@@ -88,7 +88,7 @@ def train(name: str, dataset: Dataset, setting: dict[str, Any], seed: int, test:
         "evaluate_test": test,
     }
     if isinstance(model, WideDeep):
-        result = fit(model, dataset, optimizer=lambda _: model.optimizers(**setting), **options)
+        result = fit(model, dataset, optimizer=lambda _: wide_deep_optimizers(model, **setting), **options)
         result.settings |= {"optimizer": "FTRL + AdaGrad", **setting}
     else:
         result = fit(model, dataset, **setting, **options)

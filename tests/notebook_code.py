@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 
-from recsys_lite.diagrams import CHAPTERS
+from recsys_lite.store.chapters import CHAPTERS
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,10 +8,10 @@ import pytest
 import streamlit as st
 import torch
 from explorer import checked, on_page, query, run_cells
+from recsys_lite.film_vectors import film_vectors, known, often_rated
 
 from app import embeddings, film_map
 from recsys_lite import item_map
-from recsys_lite.film_vectors import film_vectors, known, often_rated
 
 DEFAULT = {
     "a": "fm", "b": "lightgcn", "map": "pca", "least": "20", "colour": "genre", "film": "50", "genre": "Children's",

@@ -5,10 +5,10 @@ import re
 import pandas as pd
 import pytest
 from explorer import on_page
+from recsys_lite.planted import PAIRS, planted, planted_pairs
 
 from app import beside
 from recsys_lite import explain
-from recsys_lite.planted import PAIRS, planted, planted_pairs
 
 MODELS = ["fm", "deepfm", "dlrm", "dcn", "dcn_v2", "gdcn", "autoint", "dhen"]
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import streamlit as st
 from explorer import checked, on_page, query, run_cells
+from recsys_lite.palette import MODEL_COLOURS
 
 from app import common, position, position_own, position_words
 from recsys_lite import own_curve
-from recsys_lite.palette import MODEL_COLOURS
 
 DEFAULT = {"view": "own", "curve": "100,50,33,25,20,17,14,12,11,10", "order": "popular", "people": "300", "seed": "0"}
 CLIFF = "100,100,100,10,10,10,10,10,10,10"

@@ -3,12 +3,12 @@
 import pytest
 import streamlit as st
 from explorer import checked, on_page, query, run_cells
+from recsys_lite.planted import planted
+from recsys_lite.race import Race, best
 
 from app import common
 from app import race_words as words
 from recsys_lite import store
-from recsys_lite.planted import planted
-from recsys_lite.race import Race, best
 
 DEFAULT = {
     "a": "logistic_regression", "b": "fm", "seed": "0", "noise": "0.1", "rows": "2000", "lr": "0.01", "epochs": "20",

@@ -2,11 +2,11 @@
 
 import pytest
 from explorer import checked, on_page, query, run_cells
+from recsys_lite.quantise import BITS
+from recsys_lite.serving_cost import costs
 
 from app import serving, serving_views
 from recsys_lite import serving_cost
-from recsys_lite.quantise import BITS
-from recsys_lite.serving_cost import costs
 
 UNITS = serving_cost.measured_units()
 DEFAULT = {"view": "cost", "n": "1000", "hit": "100"} | {key: str(value) for key, value in UNITS.items()}

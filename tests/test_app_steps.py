@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 from explorer import checked, on_page, query, run_cells
+from recsys_lite.drawings import ARCHITECTURES
+from recsys_lite.traces import TRACES
 
 from app import common, retrieval, steps, steps_drawing, steps_sources, tables
 from recsys_lite import explain
-from recsys_lite.drawings import ARCHITECTURES
-from recsys_lite.traces import TRACES
 
 PLACE = ("movielens-100k", "click")
 

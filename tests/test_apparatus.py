@@ -14,9 +14,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from recsys_lite.diagrams import timeline_drawing
 
 from recsys_lite import layers
-from recsys_lite.diagrams import timeline_drawing
 from recsys_lite.layers.cross import CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +29,7 @@ import lint_reference  # noqa: E402
 NOTATION, GLOSSARY, TIMELINE, ERRATA = (
     book.read(f"{name}.json") for name in ("notation", "glossary", "timeline", "errata")
 )
-SLUGS = {c["slug"] for c in json.loads((ROOT / "recsys_lite" / "chapters.json").read_text(encoding="utf-8"))}
+SLUGS = {c["slug"] for c in json.loads((ROOT / "recsys_lite" / "store" / "chapters.json").read_text(encoding="utf-8"))}
 
 #: Papers of the primer by their titles, and its other sources by their addresses.
 PRIMER = [
@@ -84,7 +84,9 @@ def test_check_tells_a_stale_page_and_the_command_mends_it(tmp_path: Path) -> No
     (tmp_path / "book" / "run_times.json").write_bytes((ROOT / "book" / "run_times.json").read_bytes())
     (tmp_path / "requirements.txt").write_bytes((ROOT / "requirements.txt").read_bytes())
     (tmp_path / "recsys_lite").mkdir()
-    (tmp_path / "recsys_lite" / "chapters.json").write_bytes((ROOT / "recsys_lite" / "chapters.json").read_bytes())
+    (tmp_path / "recsys_lite" / "store" / "chapters.json").write_bytes(
+        (ROOT / "recsys_lite" / "store" / "chapters.json").read_bytes()
+    )
     apparatus.main([], tmp_path)
     assert (tmp_path / "book" / "errata.md").read_text() == (ROOT / "book" / "errata.md").read_text()
     apparatus.main(["--check"], tmp_path)

@@ -10,14 +10,14 @@ from tiny import FIELDS, dataset, rows
 from torch import nn
 from torch.testing import assert_close
 
-from bench import attention as study
+from bench.ranking import attention as study
 from recsys_lite import explain
 from recsys_lite.data.movielens_files import read_raw
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import InteractingLayer
 from recsys_lite.models import AutoInt
 from recsys_lite.store import RESULTS, read_json
-from recsys_lite.train import seed_everything
+from recsys_lite.training import seed_everything
 
 PROJECTIONS = ("query", "key", "value", "residual")
 
@@ -191,7 +191,7 @@ def test_unknown_variants_shapes_and_no_layers_are_refused():
         AutoInt(FIELDS, layers=0)
 
 
-# --- the study of attention, bench/attention.py ----------------------------------------------------------------------
+# --- the study of attention, bench/ranking/attention.py ---------------------------------------------------------------
 
 
 def test_own_maps_give_the_own_logits_and_others_do_not():

@@ -8,17 +8,17 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
-import bench.building_blocks as bench
-from recsys_lite import item_map
+import bench.ranking.building_blocks as bench
 from recsys_lite.data import load
 from recsys_lite.data.titles import LETTERS, cold_films, with_letters
+from recsys_lite.evaluation.full_ranking import evaluate_retrieval
+from recsys_lite.explain import item_map
 from recsys_lite.fields import PADDING, Rows
 from recsys_lite.layers.convolution import TextConvolution
 from recsys_lite.layers.recurrent import Recurrent, oldest_first
-from recsys_lite.models import LogisticRegression
-from recsys_lite.models.blocks import FieldMLP, NextItem, TextCNN, next_item_step, shuffled_histories
-from recsys_lite.retrieval import evaluate_retrieval, fit_retrieval
-from recsys_lite.train import seed_everything
+from recsys_lite.models import FieldMLP, LogisticRegression, NextItem, TextCNN
+from recsys_lite.models.blocks import shuffled_histories
+from recsys_lite.training import fit_retrieval, next_item_step, seed_everything
 
 MOVIELENS = load("movielens-100k")
 

@@ -7,12 +7,12 @@ from test_two_towers import small
 from tiny import filled
 from torch.testing import assert_close
 
-from recsys_lite import item_map
+from recsys_lite.explain import item_map
 from recsys_lite.fields import Field, Vocabulary
 from recsys_lite.layers import MLP
 from recsys_lite.layers.convolution import TextConvolution
 from recsys_lite.layers.recurrent import Recurrent
-from recsys_lite.models.blocks import FieldMLP, NextItem, TextCNN
+from recsys_lite.models import FieldMLP, NextItem, TextCNN
 
 chapter = definitions("book/building_blocks.ipynb")
 PLANTED = (

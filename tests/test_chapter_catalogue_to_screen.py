@@ -4,8 +4,8 @@ import pytest
 import torch
 from notebook_code import definitions
 
-from recsys_lite.diagrams import architecture
-from recsys_lite.funnel import Funnel, Stage, best
+from recsys_lite.plots.diagrams import architecture
+from recsys_lite.retrieval.funnel import Funnel, Stage, best
 
 chapter = definitions("book/catalogue_to_screen.ipynb")
 

@@ -8,11 +8,11 @@ from tiny import FIELDS
 from tiny import rows as tiny_rows
 from torch.testing import assert_close
 
-from recsys_lite.explain_crosses import gate_shares
+from recsys_lite.data.simulated.planted import planted
+from recsys_lite.explain.crosses import gate_shares
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import CrossNetMix, CrossNetV2
 from recsys_lite.models import DCNV2
-from recsys_lite.planted import planted
 
 chapter = definitions("book/dcn_v2.ipynb")
 

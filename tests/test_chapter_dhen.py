@@ -8,9 +8,9 @@ import torch
 from notebook_code import definitions
 from torch.testing import assert_close
 
-from bench.dhen import two_kinds
+from bench.ranking.dhen import two_kinds
+from recsys_lite.distributed.hybrid import promised
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.hybrid import promised
 from recsys_lite.layers import EnsembleLayer
 from recsys_lite.layers.ensemble import MODULES
 from recsys_lite.models import DHEN

@@ -7,11 +7,11 @@ import torch
 from notebook_code import definitions
 from torch.testing import assert_close
 
+from recsys_lite.data.simulated.planted import planted
+from recsys_lite.evaluation.metrics import auc
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import GatedCrossNet
-from recsys_lite.metrics import auc
 from recsys_lite.models import DCNV2, GDCN
-from recsys_lite.planted import planted
 
 chapter = definitions("book/gdcn.ipynb")
 

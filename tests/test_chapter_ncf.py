@@ -7,9 +7,9 @@ from scipy import stats
 from torch.testing import assert_close
 
 from recsys_lite.data.leave_one_out import leave_one_out
+from recsys_lite.evaluation.ranking import evaluate_ranking, hit_rate, ndcg, score_all
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import FM, NeuMF
-from recsys_lite.ranking import evaluate_ranking, hit_rate, ndcg, score_all
 
 chapter = definitions("book/ncf.ipynb")
 FIELDS = (Field("user", "categorical", Vocabulary(range(5))), Field("item", "categorical", Vocabulary(range(6))))

@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 from tiny import dataset as tiny
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from recsys_lite import metrics
+from recsys_lite.evaluation import metrics
 from recsys_lite.models import LogisticRegression
 from recsys_lite.store import RESULTS, read_json
 

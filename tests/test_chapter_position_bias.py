@@ -6,7 +6,7 @@ from notebook_code import definitions
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.testing import assert_close
 
-from recsys_lite.clicks import POSITION, simulate
+from recsys_lite.data.simulated.clicks import POSITION, simulate
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import FM, PAL, LogisticRegression, WatchNext
 from recsys_lite.models.position import Served, log1mexp, product_logit

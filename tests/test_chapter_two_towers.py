@@ -9,9 +9,9 @@ from torch.nn.functional import cross_entropy, normalize
 from torch.testing import assert_close
 
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.index import ExactIndex
-from recsys_lite.losses import in_batch_softmax
 from recsys_lite.models.two_towers import TwoTowers
+from recsys_lite.retrieval.index import ExactIndex
+from recsys_lite.training.losses import in_batch_softmax
 
 chapter = definitions("book/two_towers.ipynb")
 

@@ -5,19 +5,10 @@ import pytest
 import torch
 
 from recsys_lite import data
-from recsys_lite.clicks import (
-    BIAS,
-    DEVICES,
-    PLACES,
-    against_truth,
-    examination,
-    missing,
-    ndcg,
-    relevance,
-    simulate,
-)
 from recsys_lite.data import movielens
 from recsys_lite.data.movielens_files import read_raw
+from recsys_lite.data.simulated.clicks import BIAS, DEVICES, PLACES, examination, missing, relevance, simulate
+from recsys_lite.evaluation.clicks import against_truth, ndcg
 
 
 @pytest.fixture(scope="module")

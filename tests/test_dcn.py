@@ -8,12 +8,12 @@ import torch
 from tiny import FIELDS, filled, rows
 from torch.testing import assert_close
 
-from bench.planted_crosses import NAMES, ORDERS, PLANTED, SEEDS, SETTINGS, VERSIONS, build, chosen, wanted
+from bench.ranking.planted_crosses import NAMES, ORDERS, PLANTED, SEEDS, SETTINGS, VERSIONS, build, chosen, wanted
+from recsys_lite.data.simulated.planted import planted
+from recsys_lite.evaluation.metrics import auc
 from recsys_lite.fields import Field
 from recsys_lite.layers import CrossNet
-from recsys_lite.metrics import auc
 from recsys_lite.models import DCN
-from recsys_lite.planted import planted
 from recsys_lite.store import RESULTS, load_results, read_json
 
 

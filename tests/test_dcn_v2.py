@@ -6,13 +6,13 @@ import torch
 from tiny import FIELDS, filled, rows
 from torch.testing import assert_close
 
-from bench.dcn_v2 import FILE, PLANTED_SEEDS, SEEDS, TASKS, VERSIONS, build, named, sizes, version, wanted
+from bench.ranking.dcn_v2 import FILE, PLANTED_SEEDS, SEEDS, TASKS, VERSIONS, build, named, sizes, version, wanted
 from recsys_lite import explain
-from recsys_lite.explain_crosses import block_ablation, gate_shares, with_full_matrices
+from recsys_lite.data.simulated.planted import planted
+from recsys_lite.evaluation.metrics import evaluate
+from recsys_lite.explain.crosses import block_ablation, gate_shares, with_full_matrices
 from recsys_lite.layers import CrossNet, CrossNetMix, CrossNetV2
-from recsys_lite.metrics import evaluate
 from recsys_lite.models import DCNV2
-from recsys_lite.planted import planted
 from recsys_lite.store import load_results, read_json
 
 SIZES = {"user": 3, "item": 5, "genres": 2, "history": 5}

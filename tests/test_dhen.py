@@ -8,13 +8,13 @@ import tiny
 import torch
 from torch.testing import assert_close
 
-from bench import dhen as bench
+from bench.ranking import dhen as bench
+from recsys_lite.evaluation.metrics import auc
 from recsys_lite.layers import EnsembleLayer
 from recsys_lite.layers.ensemble import MODULES
-from recsys_lite.metrics import auc
 from recsys_lite.models import DHEN
 from recsys_lite.store import load_model, save_model
-from recsys_lite.train import fit, seed_everything
+from recsys_lite.training import fit, seed_everything
 
 KINDS = list(MODULES)
 

@@ -12,12 +12,12 @@ from torch import nn
 from torch.testing import assert_close
 
 from recsys_lite.data.criteo import log_transform, scale
-from recsys_lite.explain_dlrm import agreement, dot_ablation, mean_ablation, table_bytes
+from recsys_lite.evaluation.metrics import auc, log_loss
+from recsys_lite.explain.dots import agreement, dot_ablation, mean_ablation, table_bytes
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import dot_interaction, fm_interaction
-from recsys_lite.metrics import auc, log_loss
 from recsys_lite.models import DLRM
-from recsys_lite.train import seed_everything
+from recsys_lite.training import seed_everything
 
 chapter = definitions("book/dlrm.ipynb")
 

@@ -8,9 +8,9 @@ import torch
 from sklearn.decomposition import PCA
 from tiny import FIELDS, dataset, rows
 
-from recsys_lite.field_sizes import field_sizes, field_variance
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import FieldEmbedding
+from recsys_lite.layers.field_sizes import field_sizes, field_variance
 from recsys_lite.models import DCNV2, GDCN
 
 EMBEDDED = [f for f in FIELDS if f.kind != "numeric"]

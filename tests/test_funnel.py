@@ -6,10 +6,13 @@ import tiny
 import torch
 from torch.testing import assert_close
 
-from bench import funnel as bench
+from bench.retrieval import funnel as bench
 from recsys_lite import data
 from recsys_lite.data.interactions import interactions
-from recsys_lite.funnel import (
+from recsys_lite.evaluation.full_ranking import per_user
+from recsys_lite.models import FM, SplitNetwork
+from recsys_lite.models.neighbours import ItemSums
+from recsys_lite.retrieval.funnel import (
     Funnel,
     Pairs,
     Stage,
@@ -26,9 +29,6 @@ from recsys_lite.funnel import (
     quality,
     variety,
 )
-from recsys_lite.models import FM, SplitNetwork
-from recsys_lite.neighbours import ItemSums
-from recsys_lite.retrieval import per_user
 
 CLICKS = data.load("movielens-100k")
 PAIRS = Pairs(CLICKS)

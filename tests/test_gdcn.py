@@ -8,15 +8,15 @@ import tiny
 import torch
 from torch.testing import assert_close
 
-from bench import gdcn
-from bench.planted_crosses import EQUAL_TO, MODERN, ORDERS, PLANTED, build, in_tables
-from recsys_lite.explain_crosses import open_gates
+from bench.ranking import gdcn
+from bench.ranking.planted_crosses import EQUAL_TO, MODERN, ORDERS, PLANTED, build, in_tables
+from recsys_lite.data.simulated.planted import planted
+from recsys_lite.evaluation.metrics import interval
+from recsys_lite.explain.crosses import open_gates
 from recsys_lite.layers import GatedCrossNet
-from recsys_lite.metrics import interval
 from recsys_lite.models import DHEN, GDCN
-from recsys_lite.planted import planted
 from recsys_lite.store import RESULTS, read_json
-from recsys_lite.train import fit, seed_everything
+from recsys_lite.training import fit, seed_everything
 
 filled = partial(tiny.filled, std=0.3)
 

@@ -10,9 +10,9 @@ import torch
 import torch.distributed as dist
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from recsys_lite import four_processes, hybrid
+from recsys_lite.distributed import four_processes, hybrid
+from recsys_lite.distributed.two_processes import launch
 from recsys_lite.models import DHEN
-from recsys_lite.two_processes import launch
 
 EXACT = 1e-12  # float64
 SMALL = {"dim": 4, "out": 2, "bottom": (5,), "steps": 4}

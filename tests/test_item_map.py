@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from bench import maps as bench
-from recsys_lite import film_vectors as films
-from recsys_lite import item_map, store
+from bench.ranking import maps as bench
+from recsys_lite import store
 from recsys_lite.data.interactions import interactions
+from recsys_lite.explain import film_vectors as films
+from recsys_lite.explain import item_map
 from recsys_lite.fields import swap
-from recsys_lite.stored_retrievers import load_retriever
+from recsys_lite.store.trained_retrievers import load_retriever
 
 STAR_WARS, TOY_STORY = "50", "1"
 

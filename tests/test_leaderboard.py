@@ -9,8 +9,9 @@ from tiny import FIELDS, dataset, rows
 
 from bench import leaderboard
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
+from recsys_lite.models import GradientBoostedTrees
 from recsys_lite.store import RESULTS
-from recsys_lite.trees import GradientBoostedTrees
+from recsys_lite.training import fit_trees
 
 KEY = ("criteo-sample", "click", "fm")
 
@@ -88,13 +89,13 @@ def test_trees_learn_a_table_that_no_sum_can_say():
     label = ((ids[:, 0] % 2) == (ids[:, 1] % 2)).float()
     part = lambda s: Rows(ids[s].int(), torch.zeros(len(ids[s]), 0), {}, label[s])  # noqa: E731
     whole = Dataset("xor", "x", tuple(fields), part(slice(0, 2000)), part(slice(2000, 2500)), part(slice(2500, None)))
-    result = GradientBoostedTrees(max_iter=60).fit(whole)
+    result = fit_trees(GradientBoostedTrees(max_iter=60), whole)
     assert result.test["auc"] > 0.95 and 0 < result.best_epoch <= 60 and len(result.curve) > 0
 
 
 def test_trees_read_every_kind_of_field_and_nothing_of_the_label():
     trees = GradientBoostedTrees(max_iter=20)
-    result = trees.fit(dataset())
+    result = fit_trees(trees, dataset())
     batch = rows(9)
     p = trees.predict(batch)
     assert p.shape == (9,) and ((p > 0) & (p < 1)).all() and result.model == "gbdt"

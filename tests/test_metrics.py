@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from recsys_lite import metrics as m
+from recsys_lite.evaluation import metrics as m
 
 
 def predictions(seed: int, count: int = 300, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ import torch
 from tiny import FIELDS, dataset, rows
 from torch.testing import assert_close
 
+from recsys_lite.evaluation.metrics import log_loss
 from recsys_lite.explain import (
     attention,
     cross_strength,
@@ -17,8 +18,8 @@ from recsys_lite.explain import (
     top_crosses,
 )
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.metrics import log_loss
 from recsys_lite.models import FM, MODELS, LogisticRegression, WideDeep
+from recsys_lite.training.optim import wide_deep_optimizers
 
 CROSSES = [("user", "genres"), ("history", "item")]
 
@@ -115,7 +116,7 @@ def test_wide_deep_sums_wide_and_deep_and_either_can_be_off():
         WideDeep(FIELDS, use_wide=False, use_deep=False)
     assert "deep" not in WideDeep(FIELDS, CROSSES, use_deep=False).parts(rows(2))
     assert set(WideDeep(FIELDS, CROSSES, use_wide=False).parts(rows(2))) == {"bias", "deep"}
-    wide, deep = WideDeep(FIELDS, CROSSES, hidden=(4,)).optimizers()
+    wide, deep = wide_deep_optimizers(WideDeep(FIELDS, CROSSES, hidden=(4,)))
     assert type(wide).__name__ == "FTRL" and isinstance(deep, torch.optim.Adagrad)
 
 

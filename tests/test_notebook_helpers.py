@@ -11,7 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from recsys_lite import diagrams, notebook, palette
+from recsys_lite import notebook
+from recsys_lite.plots import diagrams, palette
 
 ALT = "A line that rises from one to three"
 

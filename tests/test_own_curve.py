@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import position as bench
-from recsys_lite import own_curve
-from recsys_lite.clicks import examination, ndcg, ndcg_by_group, simulate, stated_curve
+from bench.position import position as bench
+from recsys_lite.data.simulated.clicks import examination, simulate, stated_curve
+from recsys_lite.evaluation.clicks import ndcg, ndcg_by_group
+from recsys_lite.lab import own_curve
 from recsys_lite.models.position import PAL, WatchNext
 from recsys_lite.store import read_json
 

@@ -12,10 +12,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
-from bench import position as bench
-from recsys_lite.clicks import BIAS, DEVICE, POSITION, examination, missing
+from bench.position import position as bench
+from recsys_lite.data.simulated.clicks import BIAS, DEVICE, POSITION, examination, missing
 from recsys_lite.explain import logit_parts
-from recsys_lite.explain_position import (
+from recsys_lite.explain.position import (
     click_rates,
     curve_error,
     curves_table,
@@ -26,9 +26,10 @@ from recsys_lite.explain_position import (
 )
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
 from recsys_lite.models import FM, MODELS, PAL, DeepFM, LogisticRegression, NeuMF, WatchNext
-from recsys_lite.models.position import BiasTower, Served, log1mexp, product_logit, tower_optimizer
+from recsys_lite.models.position import BiasTower, Served, log1mexp, product_logit
 from recsys_lite.store import read_json
-from recsys_lite.train import fit, seed_everything
+from recsys_lite.training import fit, seed_everything
+from recsys_lite.training.optim import tower_optimizer
 
 FIELDS = (*tiny.FIELDS, POSITION, DEVICE)
 

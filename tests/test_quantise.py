@@ -6,13 +6,13 @@ import tiny
 import torch
 from torch.testing import assert_close
 
-import bench.quantise as bench
+import bench.cost.quantise as bench
 from recsys_lite import store
-from recsys_lite.metrics import auc
+from recsys_lite.evaluation import predict
+from recsys_lite.evaluation.metrics import auc
 from recsys_lite.models import FM, LogisticRegression
-from recsys_lite.quantise import BITS, quantised, rounded, shared, table_bytes, tables
+from recsys_lite.retrieval.quantise import BITS, quantised, rounded, shared, table_bytes, tables
 from recsys_lite.store import RESULTS, read_json
-from recsys_lite.train import predict
 
 
 def test_int8_by_hand():

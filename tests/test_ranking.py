@@ -8,23 +8,15 @@ import torch
 from scipy import stats
 from torch.testing import assert_close
 
-import recsys_lite.ranking as ranking
 from recsys_lite.data.leave_one_out import LeaveOneOut, leave_one_out, load_ncf_files
 from recsys_lite.data.movielens_files import read_raw
+from recsys_lite.evaluation import ranking as ranking
+from recsys_lite.evaluation.ranking import evaluate_ranking, hit_rate, ndcg, place, places, score_all
 from recsys_lite.models import FM, NeuMF
-from recsys_lite.ranking import (
-    Popularity,
-    draw_negatives,
-    epoch_rows,
-    evaluate_ranking,
-    fit_ranking,
-    hit_rate,
-    ndcg,
-    place,
-    places,
-    score_all,
-)
-from recsys_lite.train import seed_everything
+from recsys_lite.models.popularity import Popularity
+from recsys_lite.training import fit_ranking, seed_everything
+from recsys_lite.training.leave_one_out import epoch_rows
+from recsys_lite.training.negatives import draw_negatives
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from recsys_lite.metrics import auc
-from recsys_lite.report import _weighted_auc, bootstrap_gaps, holm, standings
+from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation.report import _weighted_auc, bootstrap_gaps, holm, standings
 
 
 def runs(**models):

@@ -9,10 +9,11 @@ from torch import nn
 
 from recsys_lite import data as data_module
 from recsys_lite.data.interactions import Interactions, interactions, load_lightgcn_files
+from recsys_lite.evaluation.full_ranking import earlier, evaluate_retrieval, per_user, top_k
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.neighbours import EASE, ItemKNN, Popularity, interaction_matrix
-from recsys_lite.retrieval import earlier, evaluate_retrieval, fit_retrieval, per_user, top_k
-from recsys_lite.train import seed_everything
+from recsys_lite.models import EASE, ItemKNN
+from recsys_lite.models.neighbours import Popularity, interaction_matrix
+from recsys_lite.training import fit_retrieval, seed_everything
 
 
 def small(train, validation, test, users=2, items=5) -> Interactions:

@@ -10,7 +10,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from recsys_lite import scale, two_processes
+from recsys_lite.distributed import sharded as scale
+from recsys_lite.distributed import two_processes
 
 EXACT = 1e-12  # float64; the largest that a correct run has shown is 1e-13, with Adam
 

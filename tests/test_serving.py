@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-import bench.serving as bench
+import bench.cost.serving as bench
 from recsys_lite.data.interactions import interactions
 
 

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from recsys_lite import serving_cost
-from recsys_lite.quantise import table_bytes
-from recsys_lite.serving_cost import costs, within
+from recsys_lite.retrieval import serving_cost
+from recsys_lite.retrieval.quantise import table_bytes
+from recsys_lite.retrieval.serving_cost import costs, within
 from recsys_lite.store import RESULTS, read_json
 
 UNITS = {"u": 5.0, "c": 4.0, "d": 0.01, "k": 2.0}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_lite import metrics, slices
+from recsys_lite.evaluation import metrics, slices
 from recsys_lite.fields import UNSEEN
 
 

@@ -9,7 +9,7 @@ from bench_pool import here
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import split_network as bench
+from bench.retrieval import split_network as bench
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
 from recsys_lite.models import DCNV2, FM, SplitNetwork, TwoTowers
 

@@ -37,7 +37,12 @@ CHAPTER = {
 def copy(tmp_path: Path) -> Path:
     """A copy of the book's text, to stamp at will."""
     names = [path for kind in ("json", "ipynb", "md", "bib") for path in (ROOT / "book").glob(f"*.{kind}")]
-    for path in [*names, ROOT / "_toc.yml", ROOT / "requirements.txt", ROOT / "recsys_lite" / "chapters.json"]:
+    for path in [
+        *names,
+        ROOT / "_toc.yml",
+        ROOT / "requirements.txt",
+        ROOT / "recsys_lite" / "store" / "chapters.json",
+    ]:
         target = tmp_path / path.relative_to(ROOT)
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, target)

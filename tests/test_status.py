@@ -16,7 +16,9 @@ import status  # noqa: E402
 
 def test_every_results_file_has_the_command_that_makes_it():
     made = status.commands()
-    files = {p.stem for p in (ROOT / "recsys_lite" / "results").glob("*.json")} - {"published"}  # copied by hand, cited
+    files = {p.stem for p in (ROOT / "recsys_lite" / "store" / "results").glob("*.json")} - {
+        "published"
+    }  # copied by hand, cited
     assert set(made) == files
     for name, module in made.items():
         assert importlib.import_module(f"bench.{module}").FILE.name == f"{name}.json"
@@ -38,5 +40,5 @@ def test_versions_are_the_pinned_ones(tmp_path):
 
 def test_runs_are_counted_in_all_lists():
     assert status.runs({"about": {"a": 1}, "tuning": [{}, {}], "runs": [{}], "names": ["x"]}) == 3
-    stored = json.loads((ROOT / "recsys_lite" / "results" / "dhen.json").read_text())
+    stored = json.loads((ROOT / "recsys_lite" / "store" / "results" / "dhen.json").read_text())
     assert f"| {status.runs(stored)} |" in status.status()

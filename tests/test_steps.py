@@ -10,13 +10,13 @@ from bench_pool import here
 from tiny import FIELDS, dataset
 from torch.testing import assert_close
 
-from bench import race as bench
+from bench.ranking import race as bench
 from recsys_lite import store
+from recsys_lite.data.simulated.planted import planted
 from recsys_lite.fields import Dataset
+from recsys_lite.lab.race import RUNNERS, Race, alone, best, found_pairs, shares, truth
 from recsys_lite.models import FM, MODELS, LogisticRegression, WideDeep
-from recsys_lite.planted import planted
-from recsys_lite.race import RUNNERS, Race, alone, best, found_pairs, shares, truth
-from recsys_lite.train import fit, fit_in_steps, seed_everything
+from recsys_lite.training import fit, fit_in_steps, seed_everything
 
 QUICK = {"epochs": 4, "batch_size": 64, "lr": 0.02, "patience": 9, "seed": 3}
 

@@ -9,12 +9,13 @@ import torch
 from test_traces_factorised import ROW as PAIR
 from test_traces_factorised import TWO, checked, of_box, stored
 
-from recsys_lite.drawings import ARCHITECTURES
+from recsys_lite.explain.boxes import ARCHITECTURES
+from recsys_lite.explain.traces import trace
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import InteractingLayer
 from recsys_lite.layers.ensemble import MODULES
 from recsys_lite.models import DHEN, DLRM, MODELS, AutoInt
-from recsys_lite.traces import show, trace
+from recsys_lite.notebook import traces as show
 
 ATTENTION = ("autoint", "dhen")
 ROWS = (0, 30, 777)

@@ -10,12 +10,12 @@ import tiny
 import torch
 from test_traces_factorised import checked, of_box
 
-from recsys_lite.clicks import BIAS, DEVICE, POSITION, missing
-from recsys_lite.drawings import ARCHITECTURES
+from recsys_lite.data.simulated.clicks import BIAS, DEVICE, POSITION, missing
+from recsys_lite.explain.boxes import ARCHITECTURES
+from recsys_lite.explain.traces import trace
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.models import DCNV2, DHEN, DLRM, FM, PAL, DeepFM, LogisticRegression, WatchNext
-from recsys_lite.models.lightgcn import LightGCN
-from recsys_lite.traces import show, trace
+from recsys_lite.models import DCNV2, DHEN, DLRM, FM, PAL, DeepFM, LightGCN, LogisticRegression, WatchNext
+from recsys_lite.notebook import traces as show
 
 FIELDS = (*tiny.FIELDS, POSITION, DEVICE)
 INSIDE = [LogisticRegression, FM, partial(DeepFM, dropout=0.5), DCNV2, DLRM, DHEN]

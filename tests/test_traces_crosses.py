@@ -8,10 +8,11 @@ import tiny
 import torch
 from test_traces_factorised import checked, of_box, stored
 
+from recsys_lite.explain.traces import steps, trace
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import CrossNet
 from recsys_lite.models import DCN, DCNV2, GDCN, MODELS
-from recsys_lite.traces import show, steps, trace
+from recsys_lite.notebook import traces as show
 
 CROSSES = ("dcn", "dcn_v2", "gdcn")
 ROWS = (0, 30, 777)

@@ -9,20 +9,11 @@ import tiny
 import torch
 
 from recsys_lite import data, store
-from recsys_lite.drawings import ARCHITECTURES
+from recsys_lite.explain.boxes import ARCHITECTURES
+from recsys_lite.explain.traces import TRACES, steps, trace
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.models import (
-    DLRM,
-    FM,
-    MODELS,
-    DeepFM,
-    LogisticRegression,
-    NeuMF,
-    SplitNetwork,
-    TwoTowers,
-    WideDeep,
-)
-from recsys_lite.traces import TRACES, show, steps, trace
+from recsys_lite.models import DLRM, FM, MODELS, DeepFM, LogisticRegression, NeuMF, SplitNetwork, TwoTowers, WideDeep
+from recsys_lite.notebook import traces as show
 
 FACTORISED = ("logistic_regression", "fm", "wide_deep", "deepfm", "ncf")
 TOWERS = ("dlrm", "two_towers", "split_network")

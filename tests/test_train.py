@@ -8,10 +8,11 @@ from tiny import FIELDS, dataset
 from torch.testing import assert_close
 
 from recsys_lite import store
-from recsys_lite.metrics import log_loss
+from recsys_lite.evaluation import predict
+from recsys_lite.evaluation.metrics import log_loss
 from recsys_lite.models import DCN, FM, LogisticRegression, WideDeep
-from recsys_lite.optim import FTRL
-from recsys_lite.train import fit, predict, seed_everything
+from recsys_lite.training import Steps, fit, seed_everything
+from recsys_lite.training.optim import FTRL, wide_deep_optimizers
 
 QUICK = {"epochs": 4, "batch_size": 64, "lr": 0.02, "progress": False, "patience": 9}
 
@@ -48,7 +49,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another():
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path, kind):
     def go(epochs, checkpoint=None):
         model = fresh(0.2)
-        optimizer = (lambda m: m.optimizers(lr_deep=0.05)) if kind == "ftrl" else None
+        optimizer = (lambda m: wide_deep_optimizers(m, lr_deep=0.05)) if kind == "ftrl" else None
         return model, fit(model, dataset(), **(QUICK | {"epochs": epochs}), optimizer=optimizer, checkpoint=checkpoint)
 
     whole_model, whole = go(4)
@@ -60,10 +61,8 @@ def test_a_resumed_run_equals_an_unbroken_one(tmp_path, kind):
 
 
 def test_an_interrupt_between_two_epochs_loses_nothing(tmp_path, monkeypatch):
-    import recsys_lite.train as train
-
     whole = fit(fresh(), dataset(), **QUICK)
-    original, calls = train._train_epoch, []
+    original, calls = Steps._epoch, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -71,10 +70,10 @@ def test_an_interrupt_between_two_epochs_loses_nothing(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(train, "_train_epoch", interrupted)
+    monkeypatch.setattr(Steps, "_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(fresh(), dataset(), **QUICK, checkpoint=tmp_path / "run")
-    monkeypatch.setattr(train, "_train_epoch", original)
+    monkeypatch.setattr(Steps, "_epoch", original)
     assert fit(fresh(), dataset(), **QUICK, checkpoint=tmp_path / "run").curve == whole.curve
     assert len(list(tmp_path.iterdir())) == 2  # no leftovers
 
@@ -92,7 +91,7 @@ def test_training_stops_early_and_keeps_the_best_epoch():
     losses = [c["log_loss"] for c in result.curve]
     assert len(losses) == result.best_epoch + 2 < 200
     assert min(losses) == losses[result.best_epoch - 1] == result.validation["log_loss"]
-    from recsys_lite.metrics import evaluate
+    from recsys_lite.evaluation.metrics import evaluate
 
     again = evaluate(data.validation.label, predict(model, data.validation), data.validation.group)
     assert again["log_loss"] == pytest.approx(result.validation["log_loss"], abs=1e-6)

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_lite import metrics, trial
 from recsys_lite.data import table
+from recsys_lite.evaluation import metrics, predict
 from recsys_lite.fields import Field, Vocabulary
-from recsys_lite.train import fit, predict, seed_everything
+from recsys_lite.lab import trial
+from recsys_lite.training import fit, seed_everything
 
 NAMES = ["logistic_regression", "fm"]
 

@@ -6,13 +6,14 @@ from tiny import FIELDS, filled, rows
 from torch.nn.functional import cross_entropy, normalize
 from torch.testing import assert_close
 
-import bench.two_towers as bench
+import bench.retrieval.two_towers as bench
 from recsys_lite.data.interactions import Interactions, interactions
+from recsys_lite.evaluation.full_ranking import evaluate_retrieval, top_k
 from recsys_lite.fields import Field, Rows, Vocabulary, choose_columns
-from recsys_lite.losses import in_batch_softmax
-from recsys_lite.models.two_towers import Tower, TowerRetriever, TwoTowers, in_batch_step
-from recsys_lite.retrieval import evaluate_retrieval, fit_retrieval, top_k
-from recsys_lite.train import seed_everything
+from recsys_lite.models import TowerRetriever
+from recsys_lite.models.two_towers import Tower, TwoTowers
+from recsys_lite.training import fit_retrieval, in_batch_step, seed_everything
+from recsys_lite.training.losses import in_batch_softmax
 
 QUERY, CANDIDATE = ("user", "history"), ("item", "price", "genres")
 SIDES = [

@@ -15,8 +15,8 @@ from typing import Any
 from chapters import ROOT, chapters, read, table, write
 from status import status
 
-from recsys_lite.diagrams import timeline_drawing
 from recsys_lite.notebook import drawing
+from recsys_lite.plots.diagrams import timeline_drawing
 
 #: The reference pages in the order of the table of contents; the last one is written by hand.
 PAGES = ("notation", "glossary", "timeline", "errata", "status", "references")

@@ -19,7 +19,7 @@ def read(name: str, root: Path = ROOT) -> Any:
 
 def chapters(root: Path = ROOT) -> list[dict[str, Any]]:
     """Metadata of all written chapters, in reading order: the one list that book, explorer, tools and tests read."""
-    listed = json.loads((root / "recsys_lite" / "chapters.json").read_text(encoding="utf-8"))
+    listed = json.loads((root / "recsys_lite" / "store" / "chapters.json").read_text(encoding="utf-8"))
     return [c for c in listed if "planned" not in c]
 
 

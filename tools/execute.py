@@ -114,7 +114,9 @@ def progress(text: str) -> bool:
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("chapters", nargs="*", type=Path, help="notebooks; default: all of recsys_lite/chapters.json")
+    parser.add_argument(
+        "chapters", nargs="*", type=Path, help="notebooks; default: all of recsys_lite/store/chapters.json"
+    )
     paths = parser.parse_args(arguments).chapters
     paths = paths or [notebook_path(c["slug"], root) for c in chapters(root)]
     missing = [str(p) for p in paths if not p.exists()]

@@ -202,7 +202,7 @@ def lint(notebook: Any, chapter: dict[str, Any]) -> list[str]:
 def main(arguments: list[str]) -> int:
     wanted = {Path(a).stem for a in arguments}
     known = [c for c in chapters() if not wanted or c["slug"] in wanted]
-    found = [f"{slug}: not in recsys_lite/chapters.json" for slug in sorted(wanted - {c["slug"] for c in known})]
+    found = [f"{slug}: not in recsys_lite/store/chapters.json" for slug in sorted(wanted - {c["slug"] for c in known})]
     for chapter in known:
         path = notebook_path(chapter["slug"])
         breaches = lint(nbformat.read(path, as_version=4), chapter) if path.exists() else ["is missing"]

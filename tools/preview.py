@@ -13,7 +13,7 @@ from build import BROWSERS
 from chapters import ROOT
 from playwright.sync_api import sync_playwright
 
-from recsys_lite.diagrams import architecture
+from recsys_lite.plots.diagrams import architecture
 
 SHOWN = ("fm", "deepfm", "dcn_v2")
 PAGE = """<!doctype html><meta charset="utf-8"><style>

@@ -1,6 +1,6 @@
 """Write what follows from the list of chapters: headers, set-up cells, stored maps, contents, cards, reference pages.
 
-The list is recsys_lite/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
+The list is recsys_lite/store/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
 python tools/stamp.py                                        # stamp all chapters
 python tools/stamp.py --repository ADDRESS --revision TAG    # put the address into book/site.json, then stamp
@@ -42,7 +42,7 @@ if importlib.util.find_spec("recsys_lite") is None:
     importlib.invalidate_caches()
 
 import recsys_lite
-from recsys_lite.train import seed_everything
+from recsys_lite.training import seed_everything
 
 seed_everything(0)
 print("recsys-lite", recsys_lite.__version__)"""
@@ -137,7 +137,7 @@ def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
 def contents(listed: list[dict[str, Any]]) -> str:
     """The text of ``_toc.yml``: the written chapters by part, then the pages to look things up on."""
     lines = [
-        "# written by tools/stamp.py from recsys_lite/chapters.json",
+        "# written by tools/stamp.py from recsys_lite/store/chapters.json",
         "format: jb-book",
         "root: book/intro",
         "parts:",
@@ -215,7 +215,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     wrong = stamp(root, check)
     if wrong and check:
         raise SystemExit(
-            f"{', '.join(wrong)}: not as book/site.json and recsys_lite/chapters.json say; run: python tools/stamp.py"
+            f"{', '.join(wrong)}: not as book/site.json and recsys_lite/store/chapters.json say; "
+            "run: python tools/stamp.py"
         )
     print("agree" if not wrong else "stamped " + ", ".join(wrong))
 

@@ -47,9 +47,9 @@ def runs(value: Any) -> int:
 def commands(root: Path = ROOT) -> dict[str, str]:
     """Results file -> the module of ``bench`` that writes it, where one does."""
     found = {}
-    for path in sorted((root / "bench").glob("*.py")):
+    for path in sorted((root / "bench").rglob("*.py")):
         for name in re.findall(r'^\w*FILE\w* = RESULTS / "(\w+)\.json"', path.read_text(encoding="utf-8"), re.M):
-            found[name] = path.stem
+            found[name] = ".".join(path.relative_to(root / "bench").with_suffix("").parts)
     return found
 
 
@@ -61,7 +61,7 @@ def status(root: Path = ROOT) -> str:
         known = times.get(c["slug"])
         span = "not measured" if known is None else f"{known['seconds']} s on {known['cores']} cores"
         lines.append([f"[{c['short']}]({c['slug']}.ipynb)", c["level"], span, c["ram"], c["data"]])
-    results = root / "recsys_lite" / "results"
+    results = root / "recsys_lite" / "store" / "results"
     made = [
         [f"`{name}.json`", f"`python -m bench.{module}`", str(runs(json.loads(file.read_text())) or "–")]
         for name, module in sorted(commands(root).items()) if (file := results / f"{name}.json").exists()

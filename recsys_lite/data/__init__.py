@@ -1,4 +1,4 @@
-"""Data sets by name: ``load(name)`` gives fields, tensors and the three parts of every one of them."""
+"""Data sets by name: ``load(name)`` gives fields, tensors and the three parts of every one of them. Builds no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One small file per idea."""
+"""One small file per idea: tensors and fields in, tensors out. Knows no data set and no architecture."""
 
 from .attention import InteractingLayer
 from .cross import CrossLayers, CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet

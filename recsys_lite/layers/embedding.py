@@ -38,7 +38,7 @@ class FieldEmbedding(nn.Module):
     Derived in the chapter *Factorization Machines*.
 
     Example:
-        >>> from recsys_lite.fields import Field, Vocabulary, Rows
+        >>> from recsys_lite.fields import Field, Rows, Vocabulary
         >>> fields = [Field("colour", "categorical", Vocabulary(["red", "blue"])), Field("price", "numeric")]
         >>> rows = Rows(torch.tensor([[1], [2]], dtype=torch.int32), torch.tensor([[0.5], [2.0]]))
         >>> FieldEmbedding(fields, dim=4)(rows).shape

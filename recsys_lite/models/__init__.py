@@ -1,7 +1,12 @@
-"""One file per architecture."""
+"""One file per architecture, retrievers too: every system of the book is importable from here.
 
+A model is its ``parts``, whose sum is the logit; a retriever has ``scores(users)``. No optimiser, no metric lies here.
+"""
+
+from .._lazy import lazy
 from .autoint import AutoInt
 from .base import Model
+from .blocks import FieldMLP, NextItem, TextCNN
 from .dcn import DCN
 from .dcn_v2 import DCNV2
 from .deepfm import DeepFM
@@ -9,11 +14,14 @@ from .dhen import DHEN
 from .dlrm import DLRM
 from .fm import FM
 from .gdcn import GDCN
+from .lightgcn import LightGCN
 from .logistic_regression import LogisticRegression
+from .matrix_factorisation import MatrixFactorisation
 from .ncf import NeuMF
+from .neighbours import EASE, ItemKNN
 from .position import PAL, WatchNext
 from .split_network import SplitNetwork
-from .two_towers import TwoTowers
+from .two_towers import TowerRetriever, TwoTowers
 from .wide_deep import WideDeep
 
 #: short name -> class; the names of results files, stored weights and the explorer.
@@ -33,21 +41,33 @@ MODELS: dict[str, type[Model]] = {
     "split_network": SplitNetwork,
 }
 
+# scikit-learn takes a second to import and is needed by trees only
+__getattr__, __dir__ = lazy(__name__, {".trees": "GradientBoostedTrees"})
+
 __all__ = [
     "DCN",
     "DCNV2",
     "DHEN",
     "DLRM",
+    "EASE",
     "FM",
     "GDCN",
     "MODELS",
     "PAL",
     "AutoInt",
     "DeepFM",
+    "FieldMLP",
+    "GradientBoostedTrees",
+    "ItemKNN",
+    "LightGCN",
     "LogisticRegression",
+    "MatrixFactorisation",
     "Model",
     "NeuMF",
+    "NextItem",
     "SplitNetwork",
+    "TextCNN",
+    "TowerRetriever",
     "TwoTowers",
     "WatchNext",
     "WideDeep",

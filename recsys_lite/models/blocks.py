@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from ..data.interactions import Interactions
 from ..fields import PADDING, Field, Rows, find_field
 from ..layers.convolution import TextConvolution
 from ..layers.embedding import FieldEmbedding
 from ..layers.mlp import MLP
 from ..layers.recurrent import Recurrent, oldest_first
 from .base import Model
-
-if TYPE_CHECKING:  # models are below data and training
-    from ..data.interactions import Interactions
-    from ..retrieval import Step
 
 
 class FieldMLP(Model):
@@ -164,16 +160,6 @@ class NextItem(nn.Module):
     def scores(self, users: Tensor) -> Tensor:
         """Numbers of users (B,) -> scores of all items (B, I), from their history in the present state."""
         return self.scores_of(self.data.queries[self.state].bags["history"][users])
-
-
-def next_item_step(data: Interactions) -> Step:
-    """The step of :func:`~recsys_lite.retrieval.fit_retrieval`: a softmax over all items after each history."""
-    histories = data.queries["train"].bags["history"]
-
-    def step(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        return cross_entropy(model.scores_of(histories[batch]), data.train[batch, 1])  # type: ignore[operator]
-
-    return step
 
 
 def shuffled_histories(data: Interactions, seed: int = 0) -> Interactions:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..data.interactions import Interactions
 from ..layers.graph import BipartiteGraph
-from ..losses import bpr
-
-if TYPE_CHECKING:  # models are below data and training
-    from ..data.interactions import Interactions
-    from ..retrieval import Step
 
 
 class LightGCN(nn.Module):
@@ -83,47 +79,7 @@ class LightGCN(nn.Module):
         everything = self.propagate()
         return (everything[users] * everything[self.num_users + items]).sum(1)
 
-    def loss(self, users: Tensor, positive: Tensor, negative: Tensor, decay: float = 1e-4) -> Tensor:
-        r"""BPR on B triples, and the penalty on the rows of the table that they read.
-
-        .. math:: \frac1B \sum -\ln \sigma(\hat y_{ui} - \hat y_{uj}) + \frac{\lambda}{2B} \sum
-            \lVert e_u^{(0)} \rVert^2 + \lVert e_i^{(0)} \rVert^2 + \lVert e_j^{(0)} \rVert^2
-
-        Args:
-            users, positive, negative: (B,) a user, an item that the user took, and one that the user did not.
-            decay: λ. Default 1e-4 (paper).
-        """
-        everything = self.propagate()
-        nodes = torch.stack([users, self.num_users + positive, self.num_users + negative])  # (3, B)
-        u, i, j = everything[nodes]  # each (B, d)
-        value = bpr((u * i).sum(1), (u * j).sum(1))
-        if decay:
-            rows = (self.table if self.penalise == "start" else everything)[nodes]
-            value = value + decay / 2 * rows.square().sum() / len(users)
-        return value
-
     @torch.no_grad()
     def layer_vectors(self) -> list[Tensor]:
         r""":math:`E^{(0)}, \dots, E^{(K)}`, each (U + I, d)."""
         return self.graph.states(self.table, self.layers)
-
-
-def bpr_step(data: Interactions, decay: float = 1e-4) -> Step:
-    """A step of :func:`recsys_lite.retrieval.fit_retrieval`: each interaction beside one drawn item, uniform over those
-    that the user has not in training.
-
-    Args:
-        data: whose training part the numbers of a batch mean.
-        decay: λ of :meth:`LightGCN.loss`.
-    """
-    from ..ranking import draw_negatives  # training stands above models
-
-    if decay < 0:
-        raise ValueError(f"bpr_step: decay must be at least 0, got {decay}")
-    taken = data.mask("train")
-
-    def step(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        users, items = data.train[batch].T
-        return model.loss(users, items, draw_negatives(taken, users, 1, generator)[:, 0], decay)  # type: ignore[operator]
-
-    return step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -104,33 +104,6 @@ def log1mexp(x: Tensor) -> Tensor:
     inner = torch.where(near, x, -torch.ones_like(x))  # keeps the branch that is not taken free of inf in its gradient
     outer = torch.where(near, -torch.ones_like(x), x)
     return torch.where(near, torch.log(-torch.expm1(inner)), torch.log1p(-torch.exp(outer)))
-
-
-def tower_optimizer(
-    lr: float, weight_decay: float = 0.0, tower_rate: float | None = 0.1
-) -> Callable[[nn.Module], torch.optim.Optimizer]:
-    """Adam for :func:`recsys_lite.train.fit` that gives the few numbers of a bias tower a rate of their own.
-
-    At the rate of the embeddings a tower is still half-learned when the model inside begins to overfit.
-
-    Args:
-        lr, weight_decay: of all else.
-        tower_rate: of the tower, which is not decayed. Default 0.1. ``None``: no difference is made.
-
-    Returns:
-        model -> optimiser; a model without a tower gets plain Adam. Parameters without a gradient are left out.
-    """
-
-    def made(model: nn.Module) -> torch.optim.Optimizer:
-        tower = getattr(model, "tower", None) if tower_rate else None
-        own = [p for p in tower.parameters() if p.requires_grad] if tower is not None else []
-        rest = [p for p in model.parameters() if p.requires_grad and not any(p is q for q in own)]
-        groups: list[dict[str, object]] = [{"params": rest, "lr": lr, "weight_decay": weight_decay}]
-        if own:
-            groups.append({"params": own, "lr": tower_rate, "weight_decay": 0.0})
-        return torch.optim.Adam(groups, fused=True)
-
-    return made
 
 
 class PAL(Model):

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 
-from ..fields import UNSEEN, Field, Rows, choose_columns, choose_fields
+from ..data.interactions import Interactions
+from ..fields import Field, Rows, choose_columns, choose_fields
 from ..layers import MLP, FieldEmbedding
-from ..losses import in_batch_softmax
 from .base import Model
-
-if TYPE_CHECKING:  # models are below data and training
-    from ..data.interactions import Interactions
-    from ..retrieval import Step
 
 
 class Tower(nn.Module):
@@ -115,7 +110,7 @@ class TowerRetriever(nn.Module):
     """Two towers as a retriever: the candidates' vectors are computed once and kept until the model is trained on.
 
     Args:
-        model: the towers; it may still be trained, :func:`~recsys_lite.retrieval.fit_retrieval` judges it through this.
+        model: the towers; it may still be trained, :func:`~recsys_lite.training.fit_retrieval` judges it through this.
         data: users and candidates.
         state: what is known of the users: ``known`` (default), after the training part, or ``fresh``, after the
             validation part.
@@ -154,44 +149,3 @@ class TowerRetriever(nn.Module):
     def scores(self, users: Tensor) -> Tensor:
         """Numbers of users (B,) -> scores of all candidates (B, I)."""
         return self.scores_of(self.queries[users])
-
-
-def in_batch_step(
-    model: TwoTowers, data: Interactions, *, correct: float = 1.0, remove_hits: bool = True,
-    exact_positive: bool = False, all_items: bool = False, hide_item: float = 0.0,
-) -> Step:  # fmt: skip
-    """The step of :func:`~recsys_lite.retrieval.fit_retrieval` for two towers.
-
-    Args:
-        correct: times log q is subtracted. Default 1; 0 leaves it out, -1 adds it.
-        remove_hits, exact_positive: see :func:`~recsys_lite.losses.in_batch_softmax`.
-        all_items: the softmax over all candidates that the batch stands for, in its place.
-        hide_item: share of a batch whose item number is hidden, so that the row of unseen items learns what to say
-            when only the features are known. Default 0.
-
-    Raises:
-        ValueError: for a share outside 0 to 1, or an item number to hide that the model does not read.
-    """
-    if not 0 <= hide_item <= 1 or (hide_item and "item" not in model.candidate_names):
-        raise ValueError(f"in_batch_step: cannot hide {hide_item} of the items of {model.candidate_names}")
-    queries = choose_columns(data.query_fields, data.queries["train"], model.query_names)
-    candidates = choose_columns(data.candidate_fields, data.candidates, model.candidate_names)
-    log_q = correct * (data.degree().clamp(min=1) / len(data.train)).log()  # (I,)
-    chosen = choose_fields(data.candidate_fields, model.candidate_names)
-    column = [f.name for f in chosen if f.kind == "categorical"].index("item") if hide_item else 0
-
-    def step(_: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        items = data.train[batch, 1]
-        u = model.query(queries[batch])
-        if all_items:
-            return cross_entropy(u @ model.candidate(candidates).T / model.temperature, items)
-        rows = candidates[items]
-        if hide_item:
-            hidden = torch.rand(len(items), generator=generator) < hide_item
-            rows.ids[hidden, column] = UNSEEN  # indexing by numbers has copied
-        v = model.candidate(rows)
-        return in_batch_softmax(
-            u @ v.T, items, log_q[items] if correct else None, model.temperature, remove_hits, exact_positive
-        )
-
-    return step

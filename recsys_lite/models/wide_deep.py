@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ..fields import Field, Rows
 from ..layers import MLP, FieldEmbedding, HashedCrosses
-from ..optim import FTRL
 from .base import Model
 from .logistic_regression import linear_parts
 
@@ -75,20 +74,3 @@ class WideDeep(Model):
         if self.embedding is not None and self.mlp is not None:
             parts["deep"] = self.mlp(self.embedding(rows).flatten(1)).squeeze(-1)  # (B, F·d) -> (B,)
         return parts
-
-    def optimizers(
-        self, lr_wide: float = 0.05, l1: float = 1e-3, lr_deep: float = 0.03, beta: float = 1e-3
-    ) -> list[torch.optim.Optimizer]:
-        """The paper's pair: FTRL-proximal with L1 for the wide part, AdaGrad for the deep part (section 3.3).
-
-        The paper names no settings. ``beta`` is far below FTRL's usual 1, because a weight's gradient is a mean over
-        the batch here and so about a thousand times smaller than the sum over its examples.
-        """
-        wide = [self.bias]
-        if self.weights is not None and self.crosses is not None:
-            wide += [*self.weights.parameters(), *self.crosses.parameters()]
-        result: list[torch.optim.Optimizer] = [FTRL(wide, lr=lr_wide, beta=beta, l1=l1)]
-        if self.embedding is not None and self.mlp is not None:
-            deep = [*self.embedding.parameters(), *self.mlp.parameters()]
-            result.append(torch.optim.Adagrad(deep, lr=lr_deep))
-        return result

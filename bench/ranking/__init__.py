@@ -1,0 +1,1 @@
+"""Results of the ranking chapters, a file each. ``python -m bench.ranking.NAME`` writes ``NAME.json``."""

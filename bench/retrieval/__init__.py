@@ -1,0 +1,1 @@
+"""Results of the retrieval chapters, a file each. ``python -m bench.retrieval.NAME`` writes ``NAME.json``."""

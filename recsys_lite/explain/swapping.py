@@ -1,0 +1,97 @@
+"""Which fields interact in any model: found by swapping fields between rows, held against maps of its own and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ..evaluation import metrics
+from ..fields import Rows, swap
+from ..models import Model
+
+
+@torch.no_grad()
+def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int = 0) -> pd.DataFrame:
+    r"""How much each pair of fields interacts in any model, and what that interaction is worth.
+
+    For each row x another row x' is drawn. The part of the logit that only the *pair* a, b explains is the mixed
+    difference, zero for every model in which the two fields only add:
+
+    .. math:: \delta_{ab} = z(x) - z(x_{a \leftarrow x'}) - z(x_{b \leftarrow x'}) + z(x_{ab \leftarrow x'})
+
+    Args:
+        model: any model.
+        rows: labelled rows.
+        names: the fields to look at. Default: all of the model's.
+        seed: of the rows drawn.
+
+    Returns:
+        a line per pair: a, b, ``strength`` (mean of :math:`|\delta_{ab}|`, what a map of a model should show) and
+        ``log_loss`` and ``auc``, their change when :math:`\delta_{ab}` is taken out of the logit (what it is worth: a
+        useful interaction raises log loss and lowers AUC when it goes). Sorted by ``log_loss``, the most useful first.
+
+    Raises:
+        ValueError: for rows without labels, or an unknown field.
+    """
+    if rows.label is None:
+        raise ValueError("interactions: the rows have no labels")
+    names = list(names) or [f.name for f in model.fields]
+    other = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
+    score = lambda chosen: model(swap(model.fields, rows, chosen, other))  # noqa: E731
+    z, single = model(rows), {name: score([name]) for name in names}
+    before = metrics.evaluate(rows.label, torch.sigmoid(z))
+    lines = []
+    for a, b in combinations(names, 2):
+        delta = z - single[a] - single[b] + score([a, b])
+        after = metrics.evaluate(rows.label, torch.sigmoid(z - delta))
+        change = {m: after[m] - before[m] for m in ("log_loss", "auc")}
+        lines.append({"a": a, "b": b, "strength": delta.abs().mean().item(), **change})
+    return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)
+
+
+def square(table: pd.DataFrame, column: str, names: Sequence[str] = ()) -> pd.DataFrame:
+    """One column of :func:`interactions` as a symmetric field-by-field table; the diagonal is empty.
+
+    ``names`` gives the order of the fields; by default the fields of the first pairs come first.
+
+    Example:
+        >>> square(pd.DataFrame([{"a": "x", "b": "y", "strength": 2.0}]), "strength").fillna(0).to_numpy().tolist()
+        [[0.0, 2.0], [2.0, 0.0]]
+    """
+    names = list(names) or list(dict.fromkeys([*table["a"], *table["b"]]))
+    out = pd.DataFrame(np.nan, index=names, columns=names)
+    for a, b, value in table[["a", "b", column]].itertuples(index=False):
+        out.loc[a, b] = out.loc[b, a] = value
+    return out
+
+
+def beside(own: pd.DataFrame, swapped: pd.DataFrame, truth: pd.DataFrame | None = None) -> pd.DataFrame:
+    """A model's own map of pairs beside what its logit does and, where it is known, the truth.
+
+    Args:
+        own: a field-by-field table of weights, such as :func:`attention`; a pair is the mean of the absolute values of
+            its two cells.
+        swapped: of :func:`interactions`.
+        truth: a symmetric table, such as :func:`recsys_lite.data.simulated.planted.planted_pairs`.
+
+    Returns:
+        a line per pair of two fields that both know: a, b, own, swapped (strength), log loss (worth) and, with a truth,
+        planted; the strongest of ``swapped`` first.
+
+    Example:
+        >>> own = pd.DataFrame([[0.0, 1.0], [3.0, 0.0]], index=["x", "y"], columns=["x", "y"])
+        >>> beside(own, pd.DataFrame([{"a": "x", "b": "y", "strength": 0.5, "log_loss": 0.1}])).to_numpy().tolist()
+        [['x', 'y', 2.0, 0.5, 0.1]]
+    """
+    lines = []
+    for a, b, strength, worth in swapped[["a", "b", "strength", "log_loss"]].itertuples(index=False):
+        if a in own.index and b in own.index:
+            line = [a, b, (abs(own.loc[a, b]) + abs(own.loc[b, a])) / 2, strength, worth]
+            lines.append([*line, truth.loc[a, b]] if truth is not None else line)
+    columns = ["a", "b", "own", "swapped", "log loss", "planted"][: 5 + (truth is not None)]
+    table = pd.DataFrame(lines, columns=columns)
+    return table.sort_values("swapped", ascending=False, kind="stable", ignore_index=True)

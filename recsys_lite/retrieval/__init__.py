@@ -1,0 +1,1 @@
+"""Serving candidates: indexes, the funnel of stages, cost formulas, tables in fewer bits. Trains nothing."""

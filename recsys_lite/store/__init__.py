@@ -1,0 +1,16 @@
+"""What is committed: results, weights, the lists of chapters and systems, and the files that they lie in.
+
+``files`` and ``chapters`` know no model, so every wing may use them; ``trained*`` stand above the models.
+"""
+
+from .._lazy import lazy
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        ".chapters": "CHAPTERS",
+        ".files": "RESULTS WEIGHTS load_results read_json read_tensors weights_path write_json write_tensors",
+        ".trained": "fingerprint load_model save_model",
+        ".trained_retrievers": "RETRIEVERS load_retriever save_retriever",
+    },
+)

@@ -1,0 +1,60 @@
+"""Everything that a run needs to go on after an interrupt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..store.files import read_json, read_tensors, write_json, write_tensors
+from .record import Result
+from .settings import Optimizers
+
+
+class Checkpoint:
+    """Weights now and at their best, the optimisers' tensors, the record: two files beside a path without suffix."""
+
+    def __init__(self, path: Path):
+        self.tensors = path.with_name(path.name + ".safetensors")
+        self.record = path.with_name(path.name + ".json")
+
+    def exists(self) -> bool:
+        return self.record.exists()
+
+    def write(self, model: nn.Module, optimizers: Optimizers, best: dict[str, Tensor], result: Result) -> None:
+        tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
+        tensors |= {f"best/{k}": v for k, v in best.items()}
+        for i, o in enumerate(optimizers):
+            for number, values in o.state_dict()["state"].items():
+                tensors |= {f"optimizer/{i}/{number}/{k}": torch.as_tensor(v) for k, v in values.items()}
+        epoch = len(result.curve)
+        # The record names its tensors file: a stop between the two writes leaves the older pair whole.
+        name = self.tensors.with_name(f"{self.tensors.stem}.epoch{epoch}.safetensors")
+        write_tensors(name, {k: v.clone() for k, v in tensors.items()})
+        write_json(self.record, {"tensors": name.name, "result": result.to_dict()})
+        for old in self.tensors.parent.glob(f"{self.tensors.stem}.epoch*.safetensors"):
+            if old != name:
+                old.unlink()
+
+    def restore(self, model: nn.Module, optimizers: Optimizers, result: Result) -> dict[str, Tensor]:
+        record = read_json(self.record)
+        for key in ("dataset", "task", "model", "seed", "settings"):
+            now, then = result.to_dict()[key], record["result"][key]
+            if key == "settings":  # a run may be extended
+                now, then = ({k: v for k, v in s.items() if k != "epochs"} for s in (now, then))
+            if now != then:
+                raise ValueError(f"{self.record}: this checkpoint is of another run: {key} was {then!r}, now {now!r}")
+        tensors = read_tensors(self.record.with_name(record["tensors"]))
+        pick = lambda prefix: {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
+        model.load_state_dict(pick("model/"))
+        for i, o in enumerate(optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, value in pick(f"optimizer/{i}/").items():
+                number, name = key.split("/")
+                state.setdefault(int(number), {})[name] = value
+            o.load_state_dict({"state": state, "param_groups": o.state_dict()["param_groups"]})
+        for key, value in record["result"].items():
+            if key != "settings":
+                setattr(result, key, value)
+        return pick("best/")

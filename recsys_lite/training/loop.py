@@ -1,0 +1,157 @@
+"""Training an epoch at a time: the one loop of all kinds of training. What a kind adds to it is a :class:`Task`."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from .checkpoint import Checkpoint
+from .record import Result
+from .settings import Settings
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch. The same seed gives the same run on the same machine and versions."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+class Task(Protocol):
+    """What one kind of training adds to the loop: the batches of an epoch, the loss of a batch, the metrics of a part.
+
+    ``dataset`` and ``name`` say what is trained on, ``options`` holds settings of this kind, for the record, and
+    ``from_start`` says whether the weights at the start count as epoch 0, which may be the best.
+    """
+
+    dataset: str
+    name: str
+    options: dict[str, Any]
+    from_start: bool
+
+    def batches(self, epoch: int, settings: Settings, generator: torch.Generator) -> Iterator[Any]:
+        """The batches of an epoch (from 1), each with a length; all that is drawn comes from the generator."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> Tensor:
+        """The mean loss of a batch."""
+        ...
+
+    def metrics(self, model: nn.Module, part: str) -> dict[str, float]:
+        """What the ``validation`` or ``test`` part says of the weights as they are."""
+        ...
+
+    def higher(self, metric: str) -> bool:
+        """Whether more of a metric is better."""
+        ...
+
+
+class Steps:
+    """A training run that waits between its epochs: an epoch, its validation, the best weights kept, a stop when stale.
+
+    Args:
+        model: trained in place.
+        task: what it learns from, and how it is judged.
+        settings: see :class:`Settings`.
+
+    Attributes:
+        result: the record so far: curve, best epoch, its validation metrics, seconds.
+        done: whether all epochs ran, or none of the last ``patience`` was the best.
+
+    Raises:
+        ValueError: for an unknown metric, or a checkpoint of other settings.
+    """
+
+    def __init__(self, model: nn.Module, task: Task, settings: Settings):
+        self.model, self.task, self.settings = model, task, settings
+        self.sign = 1.0 if task.higher(settings.monitor) else -1.0
+        recorded = {**settings.record(), **task.options, **getattr(model, "config", {})}
+        self.result = Result(task.dataset, task.name, type(model).__name__, settings.seed, recorded)
+        self.result.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        self.optimizers = settings.optimizers(model)
+        self.best = {k: v.clone() for k, v in model.state_dict().items()}
+        self.state = None if settings.checkpoint is None else Checkpoint(Path(settings.checkpoint))
+        if self.state is not None and self.state.exists():
+            self.best = self.state.restore(model, self.optimizers, self.result)
+        elif task.from_start:
+            self.result.validation = self._validated()
+
+    @property
+    def done(self) -> bool:
+        count = len(self.result.curve)
+        stale = count > 0 and count - self.result.best_epoch >= self.settings.patience
+        return count >= self.settings.epochs or stale
+
+    def step(self) -> dict[str, float]:
+        """Train one epoch; returns its line of the curve: epoch, train_loss and the validation metrics.
+
+        Raises:
+            ValueError: if the run is done, or for a loss that is not finite.
+        """
+        result, monitor = self.result, self.settings.monitor
+        if self.done:
+            raise ValueError(f"step: the run is done after {len(result.curve)} of {self.settings.epochs} epochs")
+        started, epoch = time.perf_counter(), len(result.curve) + 1
+        loss = self._epoch(epoch)
+        validation = self._validated()
+        result.curve.append({"epoch": epoch, "train_loss": loss, **validation})
+        if not result.validation or self.sign * validation[monitor] > self.sign * result.validation[monitor]:
+            result.best_epoch, result.validation = epoch, validation
+            self.best = {k: v.clone() for k, v in self.model.state_dict().items()}
+        result.seconds += time.perf_counter() - started
+        if self.state is not None:
+            self.state.write(self.model, self.optimizers, self.best, result)
+        return result.curve[-1]
+
+    def finish(self, progress: bool = False, evaluate_test: bool = False) -> Result:
+        """Train all epochs that are left; the model ends with its best weights, in evaluation.
+
+        Args:
+            progress: show a bar.
+            evaluate_test: look at the test part at the end.
+        """
+        result, monitor, epochs = self.result, self.settings.monitor, self.settings.epochs
+        initial = len(result.curve)
+        with tqdm(total=epochs, initial=initial, disable=not progress, desc=result.model, unit="epoch") as bar:
+            while not self.done:
+                line = self.step()
+                bar.set_postfix(loss=f"{line['train_loss']:.4f}", **{monitor: f"{line[monitor]:.4f}"})
+                bar.update()
+        self.model.load_state_dict(self.best)
+        self.model.eval()
+        if evaluate_test:
+            result.test = self.task.metrics(self.model, "test")
+        return result
+
+    def _epoch(self, epoch: int) -> float:
+        """One pass whose draws depend on seed and epoch only, so that a resumed run equals an unbroken one."""
+        seed = self.settings.seed * 100_003 + epoch
+        torch.manual_seed(seed)  # dropout
+        generator = torch.Generator().manual_seed(seed)
+        self.model.train()
+        total, rows = 0.0, 0
+        for batch in self.task.batches(epoch, self.settings, generator):
+            loss = self.task.loss(self.model, batch, generator)
+            if not torch.isfinite(loss):
+                raise ValueError(f"training: the loss is {loss.item()} in epoch {epoch}; try a smaller lr")
+            for o in self.optimizers:
+                o.zero_grad()
+            loss.backward()
+            for o in self.optimizers:
+                o.step()
+            total, rows = total + loss.item() * len(batch), rows + len(batch)
+        return total / rows
+
+    def _validated(self) -> dict[str, float]:
+        metrics = self.task.metrics(self.model, "validation")
+        if self.settings.monitor not in metrics:
+            raise ValueError(f"training: unknown metric {self.settings.monitor!r}; there are {sorted(metrics)}")
+        return metrics

@@ -1,0 +1,107 @@
+"""What a batch of interactions teaches: the loss of each retriever."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from ..data.interactions import Interactions
+from ..fields import UNSEEN, choose_columns, choose_fields
+from ..models.lightgcn import LightGCN
+from ..models.two_towers import TwoTowers
+from .losses import bpr, in_batch_softmax
+from .negatives import draw_negatives
+from .retrieval import Step
+
+
+def bpr_loss(model: LightGCN, users: Tensor, positive: Tensor, negative: Tensor, decay: float = 1e-4) -> Tensor:
+    r"""BPR on B triples, and the penalty on the rows of the table that they read.
+
+    .. math:: \frac1B \sum -\ln \sigma(\hat y_{ui} - \hat y_{uj}) + \frac{\lambda}{2B} \sum
+        \lVert e_u^{(0)} \rVert^2 + \lVert e_i^{(0)} \rVert^2 + \lVert e_j^{(0)} \rVert^2
+
+    Args:
+        model: LightGCN, or matrix factorisation as LightGCN without layers.
+        users, positive, negative: (B,) a user, an item that the user took, and one that the user did not.
+        decay: λ. Default 1e-4 (paper).
+    """
+    everything = model.propagate()
+    nodes = torch.stack([users, model.num_users + positive, model.num_users + negative])  # (3, B)
+    u, i, j = everything[nodes]  # each (B, d)
+    value = bpr((u * i).sum(1), (u * j).sum(1))
+    if decay:
+        rows = (model.table if model.penalise == "start" else everything)[nodes]
+        value = value + decay / 2 * rows.square().sum() / len(users)
+    return value
+
+
+def bpr_step(data: Interactions, decay: float = 1e-4) -> Step:
+    """A step of :func:`recsys_lite.training.fit_retrieval`: each interaction beside one drawn item, uniform over those
+    that the user has not in training.
+
+    Args:
+        data: whose training part the numbers of a batch mean.
+        decay: λ of :func:`bpr_loss`.
+    """
+    if decay < 0:
+        raise ValueError(f"bpr_step: decay must be at least 0, got {decay}")
+    taken = data.mask("train")
+
+    def step(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        users, items = data.train[batch].T
+        negative = draw_negatives(taken, users, 1, generator)[:, 0]
+        return bpr_loss(model, users, items, negative, decay)  # type: ignore[arg-type]
+
+    return step
+
+
+def in_batch_step(
+    model: TwoTowers, data: Interactions, *, correct: float = 1.0, remove_hits: bool = True,
+    exact_positive: bool = False, all_items: bool = False, hide_item: float = 0.0,
+) -> Step:  # fmt: skip
+    """The step of :func:`~recsys_lite.training.fit_retrieval` for two towers.
+
+    Args:
+        correct: times log q is subtracted. Default 1; 0 leaves it out, -1 adds it.
+        remove_hits, exact_positive: see :func:`~recsys_lite.training.losses.in_batch_softmax`.
+        all_items: the softmax over all candidates that the batch stands for, in its place.
+        hide_item: share of a batch whose item number is hidden, so that the row of unseen items learns what to say
+            when only the features are known. Default 0.
+
+    Raises:
+        ValueError: for a share outside 0 to 1, or an item number to hide that the model does not read.
+    """
+    if not 0 <= hide_item <= 1 or (hide_item and "item" not in model.candidate_names):
+        raise ValueError(f"in_batch_step: cannot hide {hide_item} of the items of {model.candidate_names}")
+    queries = choose_columns(data.query_fields, data.queries["train"], model.query_names)
+    candidates = choose_columns(data.candidate_fields, data.candidates, model.candidate_names)
+    log_q = correct * (data.degree().clamp(min=1) / len(data.train)).log()  # (I,)
+    chosen = choose_fields(data.candidate_fields, model.candidate_names)
+    column = [f.name for f in chosen if f.kind == "categorical"].index("item") if hide_item else 0
+
+    def step(_: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        items = data.train[batch, 1]
+        u = model.query(queries[batch])
+        if all_items:
+            return cross_entropy(u @ model.candidate(candidates).T / model.temperature, items)
+        rows = candidates[items]
+        if hide_item:
+            hidden = torch.rand(len(items), generator=generator) < hide_item
+            rows.ids[hidden, column] = UNSEEN  # indexing by numbers has copied
+        v = model.candidate(rows)
+        return in_batch_softmax(
+            u @ v.T, items, log_q[items] if correct else None, model.temperature, remove_hits, exact_positive
+        )
+
+    return step
+
+
+def next_item_step(data: Interactions) -> Step:
+    """The step of :func:`~recsys_lite.training.fit_retrieval`: a softmax over all items after each history."""
+    histories = data.queries["train"].bags["history"]
+
+    def step(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        return cross_entropy(model.scores_of(histories[batch]), data.train[batch, 1])  # type: ignore[operator]
+
+    return step

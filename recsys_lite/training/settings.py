@@ -1,0 +1,102 @@
+"""What every training takes, in one place: the settings, their defaults and their checks."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+T = TypeVar("T")
+Optimizers = Sequence[torch.optim.Optimizer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of :func:`fit`, :func:`fit_in_steps`, :func:`fit_ranking` and :func:`fit_retrieval`.
+
+    Args:
+        epochs: at most. Default 20.
+        batch_size: Default 1024.
+        lr, weight_decay: of Adam (fused; the penalty is added to the gradient of every row in every step). Default
+            1e-3 and 0.
+        patience: stop after this many epochs without a better value. Default 2.
+        monitor: the validation metric that chooses the epoch. Default ``log_loss``.
+        seed: of the order of the rows, of drawn negatives and of dropout in each epoch.
+        optimizer: model -> optimiser or list of optimisers, in place of Adam.
+        checkpoint: a path without suffix. After each epoch the whole state is written there, and a later call with the
+            same settings goes on after the last finished epoch.
+
+    Raises:
+        ValueError: for a setting out of range.
+    """
+
+    epochs: int = 20
+    batch_size: int = 1024
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    patience: int = 2
+    monitor: str = "log_loss"
+    seed: int = 0
+    optimizer: Callable[[nn.Module], torch.optim.Optimizer | Optimizers] | None = None
+    checkpoint: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size, self.patience) < 1 or self.lr <= 0 or self.weight_decay < 0:
+            raise ValueError(
+                "training: epochs, batch_size and patience must be at least 1, lr above 0, weight_decay at least 0; "
+                f"got epochs={self.epochs}, batch_size={self.batch_size}, patience={self.patience}, lr={self.lr}, "
+                f"weight_decay={self.weight_decay}"
+            )
+
+    def optimizers(self, model: nn.Module) -> Optimizers:
+        """Fused Adam over all parameters, or what ``optimizer`` makes of the model, as a list."""
+        if self.optimizer is None:
+            return [torch.optim.Adam(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)]
+        made = self.optimizer(model)
+        return [made] if isinstance(made, torch.optim.Optimizer) else list(made)
+
+    def record(self) -> dict[str, Any]:
+        """What a :class:`~recsys_lite.training.record.Result` keeps of them."""
+        kept = ("epochs", "batch_size", "lr", "weight_decay", "patience", "monitor")
+        return {k: getattr(self, k) for k in kept} | {"optimizer": "Adam" if self.optimizer is None else "custom"}
+
+
+def takes(**defaults: Any) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """Let a function with a parameter ``settings`` take the fields of :class:`Settings` by keyword.
+
+    Args:
+        defaults: of the function's own, in place of those of :class:`Settings`.
+
+    Example:
+        >>> @takes(epochs=50)
+        ... def train(name, settings, loud=False):
+        ...     return name, settings.epochs, settings.lr
+        >>> train("fm", lr=0.1)
+        ('fm', 50, 0.1)
+        >>> "epochs=50" in str(inspect.signature(train)).replace(": 'int' = ", "=")
+        True
+    """
+
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+        @functools.wraps(function)
+        def wrapper(*arguments: Any, **given: Any) -> T:
+            mine = {f.name: given.pop(f.name) for f in fields(Settings) if f.name in given}
+            return function(*arguments, settings=Settings(**{**defaults, **mine}), **given)
+
+        own = [p for p in inspect.signature(function).parameters.values() if p.name != "settings"]
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        shown = [
+            inspect.Parameter(f.name, keyword, default=defaults.get(f.name, f.default), annotation=f.type)
+            for f in fields(Settings)
+        ]
+        own = [p for p in own if p.kind != keyword] + shown + [p for p in own if p.kind == keyword]
+        wrapper.__signature__ = inspect.signature(function).replace(parameters=own)  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
