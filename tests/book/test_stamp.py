@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import chapters as book  # noqa: E402
@@ -44,7 +44,7 @@ def copy(tmp_path: Path) -> Path:
         ROOT / "recsys_lite" / "store" / "chapters.json",
     ]:
         target = tmp_path / path.relative_to(ROOT)
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     return tmp_path
 

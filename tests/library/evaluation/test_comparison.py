@@ -16,7 +16,7 @@ from recsys_lite.notebook.filter_table import filter_html
 from recsys_lite.store import RESULTS, load_results, read_json
 from recsys_lite.store.chapters import CHAPTERS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 def test_every_system_has_its_line_and_a_chapter_that_exists():

@@ -19,7 +19,7 @@ from recsys_lite.diagrams import timeline_drawing
 from recsys_lite import layers
 from recsys_lite.layers.cross import CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import apparatus  # noqa: E402
@@ -83,7 +83,7 @@ def test_check_tells_a_stale_page_and_the_command_mends_it(tmp_path: Path) -> No
     (tmp_path / "book" / "references.bib").write_bytes((ROOT / "book" / "references.bib").read_bytes())
     (tmp_path / "book" / "run_times.json").write_bytes((ROOT / "book" / "run_times.json").read_bytes())
     (tmp_path / "requirements.txt").write_bytes((ROOT / "requirements.txt").read_bytes())
-    (tmp_path / "recsys_lite").mkdir()
+    (tmp_path / "recsys_lite" / "store").mkdir(parents=True)
     (tmp_path / "recsys_lite" / "store" / "chapters.json").write_bytes(
         (ROOT / "recsys_lite" / "store" / "chapters.json").read_bytes()
     )

@@ -10,7 +10,7 @@ from docutils import nodes
 from docutils.core import publish_doctree
 from notebook_code import written
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import pytest  # noqa: E402
