@@ -1,1 +1,4 @@
-"""The explorer: one file per page; pages show what the library computes and hold no model code."""
+"""The explorer: pages, the parts that they are made of, and the core that all share.
+
+Nothing here holds model code: the library computes, the explorer shows. Imports go one way: core, parts, pages, main.
+"""

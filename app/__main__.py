@@ -16,19 +16,23 @@ logger.set_log_level("error")  # it warns of caches that are filled before it se
 
 from recsys_lite.data import DataUnavailable  # noqa: E402
 
-from . import common, pages, retrieval  # noqa: E402, F401
+from . import main  # noqa: E402, F401
+from .core import cache  # noqa: E402
+from .core.names import TASKS  # noqa: E402
+
+SCRIPT = Path(__file__).resolve().parents[1] / "streamlit_app.py"
 
 
 def read() -> None:
     """Every data set into the caches that all sessions share; a page whose data cannot be had says so itself."""
     with contextlib.suppress(DataUnavailable):
-        for pair in common.TASKS:
-            common.load_dataset(*pair)
-        retrieval.load()
+        for pair in TASKS:
+            cache.load_dataset(*pair)
+        cache.load_interactions()
 
 
 if __name__ == "__main__":
     print("Reading the data …", flush=True)
     read()
-    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("main.py")), *sys.argv[1:]]
+    sys.argv = ["streamlit", "run", str(SCRIPT), *sys.argv[1:]]
     sys.exit(cli.main())

@@ -58,7 +58,7 @@ def measured(page: str) -> dict[str, float]:
     def script(module: str) -> None:
         import importlib
 
-        importlib.import_module(f"app.{module}").page()
+        importlib.import_module(f"app.pages.{module}").page()
 
     started = time.perf_counter()
     app = AppTest.from_function(script, args=(page,), default_timeout=300).run()

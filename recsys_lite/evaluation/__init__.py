@@ -1,5 +1,5 @@
 """What predictions are worth: metrics, ranking metrics, full ranking, comparisons of models. Trains nothing."""
 
-from .predict import predict
+from .inference import predict
 
 __all__ = ["predict"]

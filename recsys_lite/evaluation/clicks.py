@@ -6,8 +6,8 @@ import numpy as np
 from torch import nn
 
 from ..data.simulated.clicks import PLACES, Clicks
+from .inference import predict
 from .metrics import auc, grouped_auc
-from .predict import predict
 
 
 def against_truth(model: nn.Module, clicks: Clicks, part: str = "test") -> dict[str, float]:

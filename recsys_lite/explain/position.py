@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 
 from ..data.simulated.clicks import BIAS, DEVICES, PLACES, missing
-from ..evaluation.predict import predict
+from ..evaluation.inference import predict
 from ..fields import Rows
 from ..models import Model
 from ..models.position import PAL, WatchNext

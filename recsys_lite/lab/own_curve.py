@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ..data.simulated.clicks import PLACES, Clicks, simulate, stated_curve
 from ..evaluation.clicks import ndcg_by_group
+from ..evaluation.inference import predict
 from ..evaluation.metrics import interval
-from ..evaluation.predict import predict
 from ..explain.position import examined
 from ..fields import Rows
 from ..models import Model

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from .. import explain
 from ..data.simulated.planted import planted, planted_pairs
+from ..evaluation.inference import predict
 from ..evaluation.metrics import auc, log_loss
-from ..evaluation.predict import predict
 from ..fields import Dataset, Rows
 from ..models import MODELS, Model
 from ..training.loop import Steps, seed_everything

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from ..evaluation import metrics
-from ..evaluation.predict import predict
+from ..evaluation.inference import predict
 from ..evaluation.report import bootstrap_gaps
 from ..fields import Dataset, Field, Vocabulary, swap
 from ..models import MODELS, Model

@@ -1,7 +1,7 @@
 """What only notebooks need: showing figures, tables, tabs and traces alike in book, Jupyter and Colab."""
 
-from .explore import explore
-from .show import display_bundle, drawing, here, map_drawing, show, show_svg, tabs
+from .controls import explore
+from .figures import display_bundle, drawing, here, map_drawing, show, show_svg, tabs
 from .tables import show_table
 
 __all__ = ["display_bundle", "drawing", "explore", "here", "map_drawing", "show", "show_svg", "show_table", "tabs"]

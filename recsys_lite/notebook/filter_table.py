@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from .show import display_bundle
+from .figures import display_bundle
 from .tables import table_html
 
 SCRIPT = """(root => {

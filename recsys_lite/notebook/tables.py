@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .show import display_bundle
+from .figures import display_bundle
 
 
 def table_html(table: pd.DataFrame, caption: str = "", digits: int = 4) -> str:

@@ -11,7 +11,7 @@ from ..explain.traces.steps import Step
 from ..fields import Dataset
 from ..store.files import weights_path
 from ..store.trained import load_model
-from .show import display_bundle
+from .figures import display_bundle
 
 NARROW = 30  # signs of a line of LaTeX that fit 320 px
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ..evaluation.inference import predict
 from ..evaluation.metrics import evaluate
-from ..evaluation.predict import predict
 from ..fields import Dataset, Rows
 from .loop import Steps
 from .record import Result

@@ -14,10 +14,10 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from recsys_lite.diagrams import timeline_drawing
 
 from recsys_lite import layers
 from recsys_lite.layers.cross import CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet
+from recsys_lite.plots.diagrams import timeline_drawing
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))

@@ -310,7 +310,7 @@ def test_steps_in_a_notebook(monkeypatch):
 
 def test_a_chapter_shows_the_row_of_the_explorer(monkeypatch):
     """`show_row` and the page Step through make the same steps from the same weights."""
-    from app.steps import traced
+    from app.pages.steps import traced
 
     shown = []
     monkeypatch.setattr(show, "show_steps", shown.extend)

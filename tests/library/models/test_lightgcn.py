@@ -8,7 +8,7 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from recsys_lite.models import LightGCN
-from recsys_lite.training import bpr_loss, bpr_step
+from recsys_lite.training import bpr_loss, bpr_step, retrieval_steps
 from recsys_lite.training.losses import bpr
 
 PAIRS = torch.tensor([[0, 0], [0, 1], [1, 1], [2, 2], [3, 0], [3, 2], [3, 1]])
@@ -101,11 +101,11 @@ def test_one_spread_for_a_step_and_for_scores(monkeypatch):
     assert len(calls) == 2
 
 
-def test_a_step_draws_items_that_the_user_has_not_and_repeats_with_its_generator():
+def test_a_step_draws_items_that_the_user_has_not_and_repeats_with_its_generator(monkeypatch):
     seen = []
-    watched = SimpleNamespace(loss=lambda users, items, others, decay: seen.append((users, items, others, decay)))
+    monkeypatch.setattr(retrieval_steps, "bpr_loss", lambda _, *batch: seen.append(batch))
     for seed in (0, 0, 1):
-        bpr_step(DATA, 0.5)(watched, torch.arange(7).repeat(20), torch.Generator().manual_seed(seed))
+        bpr_step(DATA, 0.5)(model(), torch.arange(7).repeat(20), torch.Generator().manual_seed(seed))
     for users, items, others, decay in seen:
         assert not mask()[users, others].any() and mask()[users, items].all() and decay == 0.5
     assert (seen[0][2] == seen[1][2]).all() and (seen[0][2] != seen[2][2]).any()

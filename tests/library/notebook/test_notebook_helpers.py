@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 import pytest
 
 from recsys_lite import notebook
+from recsys_lite.notebook import controls, figures, tables
 from recsys_lite.plots import diagrams, palette
 
 ALT = "A line that rises from one to three"
@@ -22,7 +23,7 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """What is displayed, with outputs being stored."""
     bundles: list[dict] = []
     monkeypatch.setenv("RECSYS_LITE_STATIC", "1")
-    monkeypatch.setattr(notebook, "display_bundle", bundles.append)
+    monkeypatch.setattr(figures, "display_bundle", bundles.append)
     return bundles
 
 
@@ -70,13 +71,13 @@ def test_alt_is_required(alt: str) -> None:
 
 def test_arrays_of_any_kind_become_short_lists() -> None:
     packed = go.Figure(go.Heatmap(z=np.eye(2) / 3)).to_dict()
-    assert notebook.short(packed)["data"][0]["z"] == [[0.33333, 0], [0, 0.33333]]
-    assert notebook.short({"a": np.float32(0.1), "b": (1, True), "c": float("inf")}) == {
+    assert figures.short(packed)["data"][0]["z"] == [[0.33333, 0], [0, 0.33333]]
+    assert figures.short({"a": np.float32(0.1), "b": (1, True), "c": float("inf")}) == {
         "a": 0.1,
         "b": [1, True],
         "c": None,
     }
-    assert notebook.short(pd.Series([1.0, 2.5])) == [1, 2.5]
+    assert figures.short(pd.Series([1.0, 2.5])) == [1, 2.5]
 
 
 def test_explore_steps_through_the_first_control(shown: list[dict]) -> None:
@@ -106,7 +107,7 @@ def test_explore_says_what_is_wrong(shown: list[dict]) -> None:
 def test_live_kernel_gets_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     monkeypatch.delenv("RECSYS_LITE_STATIC", raising=False)
-    monkeypatch.setattr(notebook, "_show_live", lambda figure, caption: drawn.append(figure.layout.title.text))
+    monkeypatch.setattr(controls, "_show_live", lambda figure, caption: drawn.append(figure.layout.title.text))
 
     def draw(k: int = 2, name: str = "a", on: bool = True) -> go.Figure:
         return go.Figure(layout={"title": f"{k} {name} {on}"})
@@ -121,9 +122,9 @@ def test_live_kernel_gets_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_table_is_escaped_and_formatted() -> None:
     table = pd.DataFrame({"name": ["<b>", "y"], "value": [1.23456, np.nan], "n": [3, -4]})
-    text = notebook.table_html(table, "A & B", digits=2)
+    text = tables.table_html(table, "A & B", digits=2)
     assert "&lt;b&gt;" in text and "A &amp; B" in text and ">1.23<" in text and ">–<" in text and ">−4<" in text
-    named = notebook.table_html(table.set_index("name"))
+    named = tables.table_html(table.set_index("name"))
     assert '<th class="text">name</th>' in named
     ElementTree.fromstring(text)
 

@@ -1,0 +1,103 @@
+"""Data, trained models and stored results, each loaded once for all sessions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from recsys_lite import data, store
+from recsys_lite.data.interactions import Interactions, interactions
+from recsys_lite.data.simulated.clicks import Clicks
+from recsys_lite.data.simulated.planted import PAIRS, planted
+from recsys_lite.evaluation import predict
+from recsys_lite.evaluation.full_ranking import Retriever
+from recsys_lite.fields import Dataset
+from recsys_lite.models import MODELS, Model
+from recsys_lite.store import trained_clicks as stored_clicks
+from recsys_lite.store.trained_retrievers import load_retriever
+
+from .names import PLANTED
+
+# --- rows and the models that read them -----------------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner="Reading the data …", max_entries=4)
+def load_dataset(dataset: str, task: str) -> Dataset:
+    """A data set, read once for all sessions."""
+    torch.set_num_threads(1)  # rows are scored one at a time here
+    if (dataset, task) == PLANTED:
+        return planted(**PAIRS)
+    return data.load(dataset, task=task)
+
+
+def trained(dataset: str, task: str) -> list[str]:
+    """The models whose weights are stored, in the order of the book."""
+    paths = {m: store.weights_path(dataset, task, m) for m in MODELS}
+    return [m for m, path in paths.items() if path.with_name(path.name + ".safetensors").is_file()]
+
+
+@st.cache_resource(show_spinner="Reading stored weights …", max_entries=64)
+def load_model(dataset: str, task: str, model: str) -> Model:
+    """A trained model, read once for all sessions."""
+    return store.load_model(store.weights_path(dataset, task, model), load_dataset(dataset, task).fields)
+
+
+@st.cache_data(show_spinner="Scoring the test part …", max_entries=64)
+def test_predictions(dataset: str, task: str, model: str) -> np.ndarray:
+    """Probabilities of all test rows."""
+    return predict(load_model(dataset, task, model), load_dataset(dataset, task).test).numpy()
+
+
+# --- who took what, and retrievers ----------------------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner="Reading the data …", max_entries=1)
+def load_interactions() -> Interactions:
+    """The interactions, read once for all sessions."""
+    torch.set_num_threads(1)
+    return interactions()
+
+
+@st.cache_resource(show_spinner="Reading stored models …", max_entries=16)
+def retriever(model: str) -> Retriever:
+    """A tuned retriever, made once for all sessions."""
+    return load_retriever(model, load_interactions())
+
+
+# --- clicks at a place of a list ------------------------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner="Simulating clicks …", max_entries=1)
+def click_log() -> Clicks:
+    """The log of the stored click models, simulated once for all sessions."""
+    return stored_clicks.log()
+
+
+@st.cache_resource(show_spinner="Reading stored weights …", max_entries=8)
+def click_model(model: str) -> Model:
+    """A stored click model, read once for all sessions."""
+    return stored_clicks.load(model, click_log())
+
+
+# --- results --------------------------------------------------------------------------------------------------------
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def results(dataset: str, task: str) -> list[dict[str, Any]]:
+    """The committed runs; none if there is no results file yet."""
+    try:
+        return store.load_results(dataset, task)
+    except ValueError:
+        return []
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def record(file: str) -> dict[str, Any]:
+    """A committed results file, by its name without ending; empty if there is none yet."""
+    try:
+        return store.read_json(store.RESULTS / f"{file}.json")
+    except ValueError:
+        return {}

@@ -1,0 +1,129 @@
+"""Inside: what a trained model looks at: attention, pairs, cross blocks, and what a pair is worth."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from recsys_lite import plots
+from recsys_lite.data import DataUnavailable
+from recsys_lite.models import DHEN, AutoInt, Model
+
+from ..core.address import original
+from ..core.cache import load_dataset, load_model, trained
+from ..core.controls import number, pick, write_address
+from ..core.names import PLANTED, chapter, name
+from ..core.names import TASKS as ROW_TASKS
+from ..parts import notices, pair_maps, tables
+from ..parts.charts import chart
+from ..parts.downloads import table_and_downloads
+from ..parts.inside_views import VIEWS, View, ablated, cell, computed, own_cell
+from ..parts.pair_maps import ROWS
+
+MOST_FIELDS = 12  # a pair of more fields takes too long to ablate while a reader waits
+TASKS = ROW_TASKS | {PLANTED: "Planted pairs: the truth is known"}
+
+
+def page() -> None:
+    """The whole page."""
+    st.title("What a model looks at")
+    st.markdown("One trained model, the fields of a row against each other, seen in several ways.")
+    first, second, third = st.columns(3)
+    with first:
+        known = {".".join(pair): pair for pair in TASKS if trained(*pair)}
+        data, task = known[pick("Data and question", list(known), "data", lambda k: TASKS[known[k]])]
+    try:
+        dataset = load_dataset(data, task)
+    except (DataUnavailable, ValueError) as error:
+        notices.no_data(error)
+        return
+    usable = [m for m in trained(data, task) if m != "logistic_regression"]
+    with second:
+        chosen = pick("Model", sorted(usable, key=lambda m: m != "autoint"), "model", name)
+    model = load_model(data, task, chosen)
+    small = len(dataset.fields) <= MOST_FIELDS
+    views = [k for k, v in VIEWS.items() if v.fits(model) and (small or k not in ("strength", "worth"))]
+    if not views:
+        st.info("This model has no map of its own, and these data have too many fields to swap while you wait.")
+        return
+    with third:
+        kind = pick("View", views, "view", lambda k: VIEWS[k].words)
+    view = VIEWS[kind]
+    row, layer, head = choices(view, model, len(dataset.test))
+    rows = dataset.test[:ROWS] if row is None else dataset.test[row]
+    place = (data, task, chosen)
+    table, unit, signed = computed(kind, place, rows, row, layer, head)
+    show(view, data, task, chosen, table, unit, signed, row, cell(kind, place, row, layer, head))
+    if small and kind in ("attention", "pairs", "blocks"):
+        own = table if row is None else computed(kind, place, dataset.test[:ROWS], None, layer, head)[0]
+        pair_maps.show(view.words, own, ablated(*place), place, own_cell(kind, layer, head))
+    chosen_so = {"data": f"{data}.{task}", "model": chosen, "view": kind}
+    if view.by_row:
+        chosen_so |= {"rows": "mean"} if row is None else {"rows": "one", "row": str(row)}
+    if view.layered:
+        chosen_so |= {
+            k: st.session_state[f"control.{k}"] for k in ("layer", "head") if f"control.{k}" in st.session_state
+        }
+    write_address(chosen_so)
+
+
+def choices(view: View, model: Model, count: int) -> tuple[int | None, int | None, int | None]:
+    """Row, layer and head where the view has them; ``None`` is the mean over all."""
+    row = layer = head = None
+    first, second, third = st.columns(3)
+    if view.by_row:
+        words = {"mean": f"mean of {ROWS} test rows", "one": "one row"}
+        with first:
+            if pick("Rows", list(words), "rows", words.__getitem__) == "one":
+                row = number("Row", "row", count)
+    if view.layered:
+        attentive = isinstance(model, AutoInt)
+        if isinstance(model, DHEN):  # one layer looks at fields, with one head
+            return row, layer, head
+        depth = len(model.layers) if attentive else model.cross.depth  # type: ignore[union-attr, arg-type]
+        with second:
+            layer = counted("Layer", "layer", depth, mean=attentive)
+        if attentive:
+            with third:
+                head = counted("Head", "head", model.layers[0].heads, mean=True)  # type: ignore[union-attr, index]
+    return row, layer, head
+
+
+def counted(words: str, key: str, count: int, mean: bool) -> int | None:
+    """One of ``count`` things, shown from 1; ``None`` is the mean over all, where there is one."""
+    options = ["mean of all"] * mean + [str(k + 1) for k in range(count)]
+    picked = pick(words, options, key)
+    return None if picked == "mean of all" else int(picked) - 1
+
+
+def strongest(table: pd.DataFrame) -> tuple[str, str, float]:
+    """The largest entry off the diagonal."""
+    cells = table.stack()
+    cells = cells[[a != b for a, b in cells.index]]
+    a, b = cells.abs().idxmax()
+    return str(a), str(b), float(cells[(a, b)])
+
+
+def show(
+    view: View, data: str, task: str, chosen: str, table: pd.DataFrame, unit: str, signed: bool, row: int | None,
+    cell: str,
+) -> None:  # fmt: skip
+    """The map, in words and as a table."""
+    a, b, value = strongest(table)
+    sentence = f"{view.lead} of {name(chosen)} here is **{a} × {b}** ({value:.4g} {unit})."
+    st.markdown(f"**What you see.** {sentence} {view.reading}")
+    if row is not None and data == "movielens-100k":
+        dataset = load_dataset(data, task)
+        st.caption(f"Row {row}: {tables.row_in_words(dataset, original(dataset, row))}.")
+    figure = drawn(table, unit, signed)
+    chart(figure, f"{view.words} of {name(chosen)}: strongest {a} × {b}, {value:.4g} {unit}.", "inside.map")
+    st.caption(f"What it does not prove. {view.caveat} The weights shown are those of seed 0. {chapter(chosen)}")
+    flat = table.reset_index(names="field")
+    file = f"{data}-{task}-{chosen}-inside"
+    table_and_downloads(flat, [figure], file, sentence, "Table, downloads", cell)
+
+
+def drawn(table: pd.DataFrame, unit: str, signed: bool) -> go.Figure:
+    """The library's heat map, the same as in the chapters."""
+    return plots.heatmap(table, signed=signed, unit=unit)

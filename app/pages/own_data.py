@@ -1,0 +1,264 @@
+"""Your data: a CSV file of the reader's own, checked, and two models trained on it. It stays in this session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from recsys_lite.data import table
+from recsys_lite.data.table_text import SEPARATORS, SHOWN
+from recsys_lite.fields import Dataset
+from recsys_lite.lab import trial
+
+from ..core.controls import number, pick, write_address
+from ..core.names import chapter, link, name, plain
+from ..core.run import teller, turn
+from ..parts import notices
+from ..parts.own_data_results import show
+
+LIMITS = table.Limits(megabytes=5, rows=20_000, columns=40)
+START = ("logistic_regression", "fm")
+SPLITS = {"random": "By chance", "file": "In the order of the file", "time": "By a column of time"}
+EPOCHS, RATES, SEEDS = [30, 10, 100], [0.003, 0.001, 0.01, 0.03], 100
+FIRST_ROWS = 8
+READ, MADE, TRAINED = "own_data.read", "own_data.made", "own_data.trained"  # in the state of the session only
+
+
+@dataclass
+class Source:
+    """A table of text: the example, or the reader's file."""
+
+    key: str
+    file: str  # its name; nothing for the example
+    separator: str
+    frame: pd.DataFrame
+    guess: dict[str, str]
+    columns: pd.DataFrame  # what the form of kinds shows
+    times: list[str]  # columns, those that hold points in time first
+
+
+def page() -> None:
+    """The whole page."""
+    st.title("Your data")
+    st.markdown(
+        "Bring a table: one row for each time that something was shown, what was known then, and whether it was taken. "
+        "Say what each column is, and train two models on it. Until you do, a made-up café stands here."
+    )
+    source = choose_source()
+    if source is None:
+        return
+    story = st.container()  # filled below, once all is chosen
+    schema = choose_kinds(source)
+    options = choose_split(source, schema)
+    if (dataset := made(source, schema, options)) is None:
+        return
+    names, budget = choose_models(dataset)
+    seed = options["seed"]
+    story.markdown(f"**What you see.** {plain(in_words(source, schema, dataset))}")
+    now = (source.key, tuple(schema.items()), tuple(options.items()), names, tuple(budget.items()))
+    if st.button(f"Train {name(names[0])} and {name(names[1])}", type="primary"):
+        train(dataset, names, seed, budget, now)
+    trained = st.session_state.get(TRAINED)
+    if trained and trained[0] == now:
+        show(trained[1], dataset, options | {"path": source.file, "separator": source.separator}, schema, seed, budget)
+    elif trained and trained[0][0] == source.key:
+        st.info("The settings have changed since the last training. Press the button to train with those chosen now.")
+    caveats()
+    asked = {"a": names[0], "b": names[1], "split": options["split"], "seed": str(seed)}
+    write_address(asked | {k: str(v) for k, v in budget.items()})
+
+
+def choose_source() -> Source | None:
+    """The reader's file if there is one that can be read, else the example; says what is wrong with a file."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        file = st.file_uploader(
+            f"Your CSV file (UTF-8; at most {LIMITS})", ["csv", "tsv", "txt"], max_upload_size=int(LIMITS.megabytes)
+        )
+    separator = ""
+    with right:
+        if file is None:
+            st.download_button(
+                "Download the example",
+                table.example,
+                "cafe.csv",
+                "text/csv",
+                on_click="ignore",
+                icon=":material/download:",
+            )
+        else:
+            words = {"": "recognised"} | SEPARATORS
+            separator = st.selectbox("Separator", list(words), format_func=words.__getitem__, key="own_data.separator")
+    st.caption(
+        "A file goes into the memory of your session on the machine that runs this explorer. It is not written to "
+        "disk, not sent on, not in the address, and gone when you take it away or your session ends."
+    )
+    key = f"{file.file_id}.{separator}" if file is not None else ""
+    kept = st.session_state.get(READ)
+    if kept is None or kept[0] != key:
+        for place in (MADE, TRAINED):  # of another file
+            st.session_state.pop(place, None)
+        data = table.example() if file is None else file.getvalue()
+        kept = st.session_state[READ] = (key, read(key, file.name if file is not None else "", data, separator))
+    if isinstance(kept[1], table.TableError):
+        complain(kept[1], "This file cannot be read yet.")
+        return None
+    return kept[1]
+
+
+def read(key: str, file: str, data: bytes, separator: str) -> Source | table.TableError:
+    """A file with what the page tells of its columns, or what is wrong with it."""
+    try:
+        frame = table.read(data, separator, LIMITS)
+    except table.TableError as error:
+        return error
+    guess = table.guess(frame)
+    told = []
+    for column in frame:
+        values = [v for v in frame[column].unique() if v]
+        empty = int((frame[column] == "").sum())
+        told.append((column, guess[column], len(values), empty, ", ".join(values[:3])))
+    columns = pd.DataFrame(told, columns=["column", "kind", "values", "empty", "for example"])
+    times = sorted(frame, key=lambda c: bool(table.moments(frame[c]).isna().any()))
+    return Source(key, file, separator, frame, guess, columns, times)
+
+
+def complain(error: table.TableError, headline: str) -> None:
+    """All that is wrong, the first ten things in words."""
+    lines = [f"- {plain(str(f))}" for f in error.findings[:SHOWN]]
+    if len(error.findings) > SHOWN:
+        lines.append(f"- … and {len(error.findings) - SHOWN:,} more")
+    st.error("\n".join([f"**{headline}** The header is line 1.", "", *lines]))
+
+
+def in_words(source: Source, schema: Mapping[str, str], dataset: Dataset) -> str:
+    """What the table holds and how it is shared out."""
+    label = next(c for c, kind in schema.items() if kind == "label")
+    parts = (dataset.train, dataset.validation, dataset.test)
+    ones = [float(p.label.mean()) for p in parts]  # type: ignore[union-attr]
+    kinds = [f.kind for f in dataset.fields]
+    count = {k: kinds.count(k) for k in dict.fromkeys(kinds)}
+    words = {"multi_hot": "bag"}
+    told = ", ".join(f"{n} {words.get(k, k)}" for k, n in count.items())
+    unseen = (dataset.test.ids == 0).float().mean().item() if dataset.test.ids.shape[1] else 0.0
+    return (
+        f"{source.file or 'The made-up example'} has {len(source.frame):,} rows. Models read {len(kinds)} columns "
+        f"({told}) to predict {label}, which is 1 in {ones[0]:.1%} of the {len(parts[0]):,} training rows, "
+        f"{ones[1]:.1%} of the {len(parts[1]):,} validation rows and {ones[2]:.1%} of the {len(parts[2]):,} test rows."
+    ) + (f" {unseen:.1%} of their categories are ones that training never showed, or only once." if unseen else "")
+
+
+def choose_kinds(source: Source) -> dict[str, str]:
+    """The first rows, and beside them the form that says what each column is."""
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**The first rows**" if source.file else "**The first rows** of the made-up example")
+        st.dataframe(source.frame.head(FIRST_ROWS), width="stretch")
+    with right:
+        st.markdown("**What each column is** (the column *kind* can be changed)")
+        chosen = st.data_editor(
+            source.columns, key=f"own_data.kinds.{source.key}", hide_index=True, width="stretch",
+            disabled=["column", "values", "empty", "for example"],
+            column_config={
+                "kind": st.column_config.SelectboxColumn(options=list(table.KINDS), required=True),
+                "values": st.column_config.NumberColumn(help="How many different values there are", width=60),
+                "empty": st.column_config.NumberColumn(help="Cells without a value", width=60),
+            },
+        )  # fmt: skip
+        st.caption("; ".join(f"*{kind}*: {about}" for kind, about in table.KINDS.items()) + ".")
+    return dict(zip(chosen["column"], chosen["kind"], strict=True))
+
+
+def choose_split(source: Source, schema: Mapping[str, str]) -> dict[str, Any]:
+    """How rows are shared out and which value of the label counts as 1: the options of ``table.encode``."""
+    places = iter(st.columns(4))
+    with next(places):
+        split = pick("Test rows are taken", list(SPLITS), "split", SPLITS.__getitem__)
+    options: dict[str, Any] = {"split": split}
+    with next(places):
+        options["seed"] = number("Seed", "seed", SEEDS)
+    if split == "time":
+        with next(places):
+            options["time"] = st.selectbox("Column of time", source.times, key=f"own_data.time.{source.key}")
+    labels = [c for c, kind in schema.items() if kind == "label"]
+    cells = source.frame[labels[0]] if len(labels) == 1 else pd.Series(dtype=str)
+    values = table.label_values(cells[cells != ""])
+    if len(values) == 2 and values != ["0", "1"]:
+        with next(places):
+            place = f"own_data.positive.{source.key}.{labels[0]}"
+            options["positive"] = st.selectbox(f"Counts as 1 in {plain(labels[0])}", values[::-1], key=place)
+    return options
+
+
+def made(source: Source, schema: dict[str, str], options: dict[str, Any]) -> Dataset | None:
+    """The data set of these settings, made once; says what is wrong."""
+    now = (source.key, tuple(schema.items()), tuple(options.items()))
+    kept = st.session_state.get(MADE)
+    if kept is None or kept[0] != now:
+        outcome: Dataset | table.TableError
+        try:
+            with st.spinner("Checking and encoding the table …"):
+                outcome = table.encode(source.frame, schema, **options)
+        except table.TableError as error:
+            outcome = error
+        kept = st.session_state[MADE] = (now, outcome, table.remarks(source.frame, schema))
+    for remark in kept[2]:
+        st.caption(f"⚠ {plain(str(remark))}")
+    if isinstance(kept[1], table.TableError):
+        complain(kept[1], "The table cannot be used like this yet.")
+        return None
+    return kept[1]
+
+
+def choose_models(dataset: Dataset) -> tuple[tuple[str, str], dict[str, Any]]:
+    """Two models that these fields fit, and the budget of both: the options of ``trial.run``."""
+    first, second, third, fourth = st.columns(4)
+    fit = trial.possible(dataset.fields)
+    with first:
+        a = pick("First model", sorted(fit, key=lambda m: m != START[0]), "a", name)
+    with second:
+        b = pick("Second model", sorted((m for m in fit if m != a), key=lambda m: m != START[1]), "b", name)
+    with third:
+        epochs = pick("Epochs, at most", EPOCHS, "epochs")
+    with fourth:
+        rate = pick("Learning rate of Adam", RATES, "lr")
+    return (a, b), {"epochs": epochs, "lr": rate}
+
+
+def train(dataset: Dataset, names: tuple[str, str], seed: int, budget: dict[str, Any], now: tuple[Any, ...]) -> None:
+    """Train both models, unless somebody else trains; what came out goes into the session."""
+    with turn("Training …") as bar:
+        if bar is None:
+            return
+        trials = trial.run(dataset, names, seed=seed, progress=teller(bar, names, budget["epochs"]), **budget)
+        bar.progress(1.0, "Looking at the test rows …")
+        outcome = {
+            "quality": trial.quality(dataset, trials), "gaps": trial.gaps(dataset, trials),
+            "curves": trial.curves(trials), "calibration": trial.calibration(dataset, trials),
+            "worth": trial.worth(dataset, trials),
+        }  # fmt: skip
+        st.session_state[TRAINED] = (now, outcome)
+
+
+def caveats() -> None:
+    """What such a training does not say."""
+    notices.caveats(
+        [
+            "Few rows give noisy numbers: read the intervals, not the third digit. They speak of other rows of the "
+            "same kind, not of other seeds: train again with another seed and compare.",
+            "The intervals take rows for independent. Rows of one person are not, so then they are too narrow.",
+            "Both models have the same budget and their default sizes, and neither was tuned: with other settings "
+            "the order can turn round. Whoever tries many settings and keeps the best test number is misled.",
+            "A split by chance puts rows of one day into all parts. To know how models predict tomorrow, split by "
+            "time.",
+            "A column that is only known afterwards (what was paid, say) makes a model look good and is useless: "
+            "leave it out.",
+            "What a column is worth, it is worth to this model. Two columns that tell the same share it, and neither "
+            "says what causes what.",
+        ],
+        [f"How intervals and early stopping work: {link('overview')}. Crosses: {chapter('fm')}"],
+    )

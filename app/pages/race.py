@@ -1,0 +1,232 @@
+"""Train live: two models learn the same planted rows before the reader's eyes, an epoch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from recsys_lite.data.simulated.planted import planted
+from recsys_lite.fields import Dataset
+from recsys_lite.lab.race import ORDER, RUNNERS, Race, alone, best, shares
+
+from ..core import run
+from ..core.controls import number, pick, write_address
+from ..core.names import chapter, name
+from ..parts import race_charts as charts
+from ..parts import race_words as words
+from ..parts.charts import chart
+from ..parts.downloads import table_and_downloads
+from ..parts.race_words import Asked
+
+START = ("logistic_regression", "fm")
+NOISE = [0.1, 0.0, 0.05, 0.2, 0.3]
+ROWS = [2000, 500, 1000, 4000]
+RATES = [0.01, 0.001, 0.003, 0.03]
+EPOCHS = [20, 10, 40]
+TICK = 0.3  # seconds between two epochs while a race plays
+LIVE = "race.live"  # in the state of the session: the one race that it trains
+TITLES = {"auc": "AUC after each epoch", "log loss": "Log loss after each epoch"}
+
+
+@dataclass
+class Live:
+    """A race that this session trains; it moves only while ``playing``, or by one epoch when asked."""
+
+    asked: Asked
+    race: Race
+    playing: bool = False
+    error: str = ""
+
+    def step(self) -> None:
+        """One epoch of both models; the last one, and one that fails, end the race."""
+        torch.set_num_threads(1)
+        try:
+            with run.lock():
+                self.race.step()
+        except ValueError as error:
+            self.error = str(error)
+        self.playing = self.playing and not self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether no epoch is left."""
+        return self.race.done or bool(self.error)
+
+
+def page() -> None:
+    """The whole page."""
+    st.title("Train live")
+    st.markdown(
+        "Two models learn the same made-up rows with the same budget. The label follows one **pair** of fields and no "
+        "field alone, so it is known what there is to find, and how well the best model can do."
+    )
+    asked = choose()
+    chosen = {"a": asked.models[0], "b": asked.models[1], "seed": asked.seed, **asked.settings}
+    write_address({k: str(v) for k, v in chosen.items()})
+    live = current(asked)
+    buttons(asked, live)
+    st.fragment(board, run_every=TICK if live is not None and live.playing else None)(asked)
+    with st.expander("What a race does not say"):
+        st.markdown(words.caveats(asked, data_of(asked)))
+
+
+def choose() -> Asked:
+    """The controls."""
+    first, second, third, fourth = st.columns(4)
+    with first:
+        a = pick("Model", sorted(RUNNERS, key=lambda m: m != START[0]), "a", name)
+    with second:
+        others = [m for m in RUNNERS if m != a]
+        b = pick("Against", sorted(others, key=lambda m: m != START[1]), "b", name)
+    with third:
+        seed = number("Seed", "seed", 100)
+    with fourth:
+        noise = pick("Labels turned over", NOISE, "noise", "{:.0%}".format)
+    first, second, third, _ = st.columns(4)
+    with first:
+        rows = pick("Rows to train on", ROWS, "rows", "{:,}".format)
+    with second:
+        lr = pick("Learning rate of Adam", RATES, "lr", "{:g}".format)
+    with third:
+        epochs = pick("Budget in epochs, the same for both", EPOCHS, "epochs")
+    return Asked((a, b), seed, noise, rows, lr, epochs)
+
+
+def buttons(asked: Asked, live: Live | None) -> None:
+    """Play, pause, one epoch, back to the start: nothing else trains."""
+    playing, over = live is not None and live.playing, live is not None and live.over
+    with st.container(horizontal=True):
+        st.button("Play", type="primary", disabled=playing or over, on_click=play, args=(asked,))
+        st.button("Pause", disabled=not playing, on_click=pause, args=(asked,))
+        st.button("Step: one epoch", disabled=playing or over, on_click=one_epoch, args=(asked,))
+        st.button("Reset", disabled=live is None, on_click=st.session_state.pop, args=(LIVE, None))
+
+
+def play(asked: Asked) -> None:
+    """A button's callback; the board takes the steps."""
+    if (live := current(asked, start=True)) is not None:
+        live.playing = not live.over
+
+
+def pause(asked: Asked) -> None:
+    """A button's callback."""
+    if (live := current(asked)) is not None:
+        live.playing = False
+
+
+def one_epoch(asked: Asked) -> None:
+    """A button's callback."""
+    live = current(asked, start=True)
+    if live is not None and not live.over:
+        live.step()
+
+
+def current(asked: Asked, start: bool = False) -> Live | None:
+    """The session's race; one of other choices is forgotten. ``start`` builds one if there is none."""
+    live: Live | None = st.session_state.get(LIVE)
+    if live is not None and live.asked != asked:
+        del st.session_state[LIVE]
+        live = None
+    if live is None and start:
+        with run.lock():
+            live = st.session_state[LIVE] = Live(asked, Race(asked.models, asked.seed, **asked.settings))
+    return live
+
+
+def board(asked: Asked) -> None:
+    """How far the models are, and what there is to find. While a race plays, every call trains one epoch of both.
+
+    The browser asks for the calls, so a closed tab ends the training.
+    """
+    live = current(asked)
+    if live is not None and live.playing:
+        if run.lock().locked():
+            st.caption("Another training is running on this server; this race waits for it.")
+        else:
+            live.step()
+        if not live.playing:
+            st.rerun()  # the buttons stand outside
+    dataset = data_of(asked)
+    curve, pairs, source = shown(asked, live)
+    sentence, figures = "", []
+    if live is not None:
+        told = f"Epoch {live.race.epoch} of {asked.epochs}: {live.race.epoch * live.race.batches} batches for each"
+        st.progress(live.race.epoch / asked.epochs, text=told)
+        if live.error:
+            st.error(f"**The race stopped.** {live.error}")
+    elif curve.empty:
+        st.info("No race is stored for these settings. **Play** trains both models here, **Step** one epoch of them.")
+    if not curve.empty:
+        sentence = source + words.in_words(asked, curve, pairs, dataset)
+        st.markdown(f"**What you see.** {sentence}")
+        bound = best(dataset, dataset.validation, asked.noise)
+        for column, (metric, title) in zip(st.columns(2), TITLES.items(), strict=True):
+            figures.append(charts.curves(curve, metric, bound[metric], asked.epochs))
+            with column:
+                st.markdown(f"**{title}**")
+                chart(figures[-1], f"{title}, both models. {sentence}", f"race.{metric}")
+        st.caption(
+            "Solid: validation rows, which training never sees. Dashed: the training rows themselves. Dotted: the "
+            "planted truth as a prediction of the validation rows. "
+            + " · ".join(f"{name(m)}: {chapter(m)}" for m in asked.models)
+        )
+    left, right = st.columns(2)
+    with left:
+        figures.append(what_there_is(dataset, asked))
+    if not pairs.empty:
+        with right:
+            figures.append(what_was_found(pairs, asked))
+    if not curve.empty and not (live is not None and live.playing):
+        table = curve.assign(model=curve["model"].map(name))
+        table_and_downloads(
+            table, figures, f"race-{'-'.join(asked.models)}-{asked.seed}", sentence, "Table of all epochs, downloads",
+            words.cell(asked, None if live is None else live.race.epoch),
+        )  # fmt: skip
+
+
+def data_of(asked: Asked) -> Dataset:
+    """The rows of a race; they are drawn in milliseconds."""
+    return planted(ORDER, asked.seed, rows=asked.rows, noise=asked.noise)
+
+
+def shown(asked: Asked, live: Live | None) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """Curves, pairs, and in words whose they are: of the session's race, or of the stored one, or empty."""
+    if live is not None:
+        table = live.race.table()
+        return table, pd.DataFrame() if table.empty or live.error else live.race.pairs(), ""
+    runs = {r["model"]: r for r in words.stored_runs(asked) if r["seed"] == asked.seed}
+    if not set(asked.models) <= set(runs):
+        return pd.DataFrame(), pd.DataFrame(), ""
+    curve, pairs = (
+        pd.DataFrame([{"model": m, **line} for m in asked.models for line in runs[m][part]])
+        for part in ("curve", "pairs")
+    )
+    return curve, pairs, f"A stored race, seed {asked.seed}; **Play** runs it anew, here. "
+
+
+def what_there_is(dataset: Dataset, asked: Asked) -> go.Figure:
+    """The data: label 1 by the values of the planted pair."""
+    ((a, b),) = dataset.extras["crosses"]
+    table = shares(dataset, a, b)
+    figure = charts.blocks(table)
+    sentence = words.task_words(table, [*alone(dataset, a), *alone(dataset, b)], asked.noise)
+    st.markdown("**What there is to find**")
+    chart(figure, f"Share of label 1 by the values of {a} and {b}. {sentence}", "race.data")
+    st.caption(sentence)
+    return figure
+
+
+def what_was_found(pairs: pd.DataFrame, asked: Asked) -> go.Figure:
+    """The models: how strong every pair of fields is in each."""
+    figure = charts.found(pairs)
+    st.markdown("**What each model has found**")
+    chart(figure, f"Strength of every pair of fields. {words.pair_words(asked.models, pairs)}", "race.pairs")
+    st.caption(
+        "How much of the logit only the pair explains: both fields are swapped for another row's, alone and together, "
+        "on the validation rows. The planted pair is in bold."
+    )
+    return figure

@@ -1,0 +1,184 @@
+"""Step through: a model's formula with the numbers of one row in it, box by box of its drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from recsys_lite.data import DataUnavailable
+from recsys_lite.explain.boxes import ARCHITECTURES
+from recsys_lite.explain.traces import Step
+from recsys_lite.notebook.traces import in_lines
+
+from ..core.controls import number, pick, write_address
+from ..core.names import chapter, name
+from ..parts import notices
+from ..parts.charts import chart
+from ..parts.downloads import table_and_downloads
+from ..parts.steps_drawing import drawing, heatmap, in_words
+from ..parts.steps_sources import Rated, Source, sources
+
+FIRST = "fm"
+STEP = "control.step"
+WIDE = """<style>
+.stMarkdown .katex-display, .stLatex .katex-display {overflow-x: auto; overflow-y: hidden; padding: .2rem 4px}
+</style>"""  # a formula that does not fit scrolls by itself
+
+
+def page() -> None:
+    """The whole page."""
+    st.title("Step through a model")
+    st.markdown("One row goes through one model: each formula, the same formula with this row's numbers, the tensor.")
+    st.html(WIDE)
+    known = sources()
+    if not any(isinstance(source, Rated) for source in known.values()):
+        st.error("No stored weights were found. `make bench` trains the models and stores them.")
+        return
+    first, second, third = st.columns(3)
+    with first:
+        source = known[pick("Data and question", list(known), "data", lambda k: known[k].words, on_change=_restart)]
+    try:
+        count = source.count()
+    except (DataUnavailable, ValueError) as error:
+        notices.no_data(error)
+        return
+    with second:
+        models = sorted(source.models(), key=lambda m: m != FIRST)
+        model = pick("Model", models, "model", name, on_change=_restart)
+    with third:
+        row = number("Row of the test part", "row", count)
+    try:
+        steps = traced(source.data, source.task, model, row)
+    except ValueError as error:
+        st.error(f"**This row cannot be stepped through.** {error}")
+        return
+    now, guess = choose_step(model, steps), guessing()
+    end = "" if guess else f" {source.end(model, row, steps)}"
+    st.markdown(f"Row {row}: {source.about(row)}.{end}")
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        clickable(model, steps, now)
+    with right:
+        show(source, steps, now, model, row, guess)
+    caveats(model)
+    write_address(
+        {"data": f"{source.data}.{source.task}", "model": model, "row": str(row), "step": str(now)}
+        | ({"guess": "1"} if guess else {})
+    )
+
+
+def _restart() -> None:
+    """Another model has other steps."""
+    st.session_state[STEP] = 0
+
+
+@st.cache_data(show_spinner="Running the model on the row …", max_entries=64)
+def traced(data: str, task: str, model: str, row: int) -> list[Step]:
+    """See :func:`recsys_lite.explain.traces.trace`."""
+    return sources()[f"{data}.{task}"].trace(model, row)
+
+
+def choose_step(model: str, steps: Sequence[Step]) -> int:
+    """The number of the step, from 1; all steps can be chosen in a list."""
+    boxes = ARCHITECTURES[model][0]
+
+    def in_list(k: int) -> str:  # a box is named at its first step, so that long traces stay readable
+        box = steps[k - 1].box
+        return str(k) if k > 1 and steps[k - 2].box == box else f"{k} {boxes[box].label}"
+
+    asked = "" if STEP in st.session_state else st.query_params.get("step", "")
+    fits = asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(steps)
+    if fits:
+        st.session_state[STEP] = int(asked)
+    elif not 1 <= (st.session_state.get(STEP) or 0) <= len(steps):
+        st.session_state[STEP] = heart(model, steps)
+    st.pills("Step", list(range(1, len(steps) + 1)), key=STEP, required=True, format_func=in_list)
+    return int(st.session_state[STEP])
+
+
+def heart(model: str, steps: Sequence[Step]) -> int:
+    """The step where the page opens: the first at what the model is known for, or the weights of the plainest one."""
+    boxes = ARCHITECTURES[model][0]
+    told = [k for k, s in enumerate(steps, 1) if boxes[s.box].kind in ("cross", "attention")]
+    return told[0] if told else 2
+
+
+def guessing() -> bool:
+    """Whether the numbers wait until they are asked for."""
+    if "control.guess" not in st.session_state:
+        st.session_state["control.guess"] = st.query_params.get("guess") == "1"
+    return st.toggle("Guess first: hide the numbers until I ask", key="control.guess")
+
+
+def clickable(model: str, steps: Sequence[Step], now: int) -> None:
+    """The drawing; a click on a box opens its first step."""
+    boxes = ARCHITECTURES[model][0]
+    firsts = {s.box: k for k, s in reversed(list(enumerate(steps, 1)))}
+    dark = st.context.theme.type == "dark"
+    key = f"steps.drawing.{model}.{now}"  # a new one for each step, so that a box can be clicked again
+    st.plotly_chart(
+        drawing(model, steps[now - 1].box, firsts, dark), key=key, on_select=lambda: _clicked(key),
+        selection_mode="points", config={"displayModeBar": False}, width="stretch",
+        alt=f"Drawing of {name(model)} with {len(boxes)} boxes; the open one is {boxes[steps[now - 1].box].label}.",
+    )  # fmt: skip
+    st.caption(f"Click a box to open it, or use the list above. {chapter(model)}")
+
+
+def _clicked(key: str) -> None:
+    points = st.session_state[key]["selection"]["points"]
+    if points:
+        _go(int(points[0]["customdata"][0]))
+
+
+def show(source: Source, steps: Sequence[Step], now: int, model: str, row: int, guess: bool) -> None:
+    """A step: formula, numbers, tensor."""
+    step = steps[now - 1]
+    box = ARCHITECTURES[model][0][step.box]
+    with st.container(horizontal=True):
+        st.button("Back", on_click=_go, args=(now - 1,), disabled=now == 1, key="steps.back")
+        st.button("Next", on_click=_go, args=(now + 1,), disabled=now == len(steps), type="primary", key="steps.next")
+    st.subheader(f"{now} of {len(steps)}: {step.title}")
+    st.latex(in_lines(step.formula))
+    here = (source.data, source.task, row, model, now)
+    if guess and st.session_state.get("steps.shown") != here:
+        st.info("What will the numbers be? Look at the formula and the row, say it, then look.")
+        st.button("Show the numbers", on_click=_reveal, args=(here,), key="steps.reveal")
+        return
+    st.markdown("With the numbers of this row:")
+    st.latex(in_lines(step.numbers))
+    sentence = f"Box *{box.label}*: {in_words(step.result)}"
+    told = f"**What you see.** {sentence} {step.note}"
+    st.markdown(told.replace("$", r"\$"))  # a film's title is no formula
+    figures = []
+    if step.result.size > 1:
+        figures = [heatmap(step.result)]
+        chart(figures[0], f"Heat map. {sentence}", f"steps.tensor.{model}.{now}")
+    if step.result.size:
+        file = f"{source.data}-{source.task}-{model}-row{row}-step{now}"
+        table_and_downloads(
+            step.result.reset_index(names="name"), figures, file, sentence, "Table, downloads",
+            f"{source.cell(model, row)}table = steps[{now - 1}].result\ntable",
+        )  # fmt: skip
+
+
+def _go(to: int) -> None:
+    st.session_state[STEP] = to
+
+
+def _reveal(here: tuple[object, ...]) -> None:
+    st.session_state["steps.shown"] = here
+
+
+def caveats(model: str) -> None:
+    """What the numbers do not say."""
+    notices.caveats(
+        [
+            "They say how the model computes its answer, not why people click.",
+            "A single number of a vector or a hidden unit has no meaning of its own: training from another seed "
+            "gives other ones.",
+            "Numbers are rounded to three places where they are shown; sums are made from the whole numbers, and a "
+            "step whose numbers do not give its result is refused.",
+            "The weights are those of seed 0.",
+        ],
+    )

@@ -1,0 +1,20 @@
+"""Notices that several pages give in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import streamlit as st
+
+
+def no_data(error: Exception) -> None:
+    """Say that a data set cannot be had, and the first line of why."""
+    st.error(f"**This data set cannot be shown.** {str(error).splitlines()[0]}")
+
+
+def caveats(points: Sequence[str], notes: Iterable[str] = ()) -> None:
+    """What the numbers of a page do not say, folded: a list, and notes below it."""
+    with st.expander("What these numbers do not say"):
+        st.markdown("\n".join(f"- {p}" for p in points))
+        for note in notes:
+            st.caption(note)

@@ -1,0 +1,238 @@
+"""What the compare page shows of a row, as tables and sentences: rows in, pandas and text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from recsys_lite import explain
+from recsys_lite.evaluation import predict
+from recsys_lite.fields import UNSEEN, Dataset, Rows
+from recsys_lite.models import Model
+
+MOST_PARTS = 9  # parts that a fine view names; the rest is summed up
+
+
+@dataclass
+class Score:
+    """One model on one row: logit parts before and after the edits, coarse and fine; probability; rank."""
+
+    model: str
+    coarse: pd.DataFrame  # lines original, now; a column per part, and logit
+    fine: pd.DataFrame
+    rank: int = 0
+    top: Sequence[int] = ()
+    moved: Sequence[int | None] = ()  # places that each of the top films went up by the edits
+
+    def logit(self, line: str = "now") -> float:
+        return float(self.coarse.loc[line, "logit"])
+
+    def probability(self, line: str = "now") -> float:
+        return 1 / (1 + float(np.exp(-self.logit(line))))
+
+    def parts(self, detail: str, change: bool) -> pd.Series:
+        """The parts that a waterfall shows: of the logit, or of its change; fine ones beyond the largest summed up."""
+        table = (self.fine if detail == "fine" else self.coarse).drop(columns="logit")
+        parts = table.loc["now"] - table.loc["original"] if change else table.loc["now"]
+        if detail == "coarse":
+            return parts
+        if change:
+            parts = parts[parts.abs() > 1e-7]
+        order = parts.abs().sort_values(ascending=False, kind="stable").index
+        if len(order) <= MOST_PARTS + 1:
+            return parts[order]
+        rest = order[MOST_PARTS:]
+        return pd.concat([parts[order[:MOST_PARTS]], pd.Series({f"{len(rest)} other parts": parts[rest].sum()})])
+
+
+def score(name: str, model: Model, rows: Rows) -> Score:
+    """Both lines, original and now, through one model; the library checks that the parts sum to the logit."""
+    coarse, fine = (explain.logit_parts(model, rows, fine=f).set_axis(["original", "now"]) for f in (False, True))
+    return Score(name, coarse, fine)
+
+
+def limits(parts: Sequence[pd.Series]) -> tuple[float, float]:
+    """One scale for several waterfalls: all their running sums, and zero, with room for the numbers."""
+    ends = np.concatenate([[0.0], *[np.cumsum(p.to_numpy(float)) for p in parts]])
+    room = 0.55 * max(float(np.ptp(ends)), 0.05)
+    return float(ends.min()) - room, float(ends.max()) + room
+
+
+def parts_table(scores: Sequence[Score], detail: str, names: Mapping[str, str]) -> pd.DataFrame:
+    """Every part of every model: original, now, change."""
+    frames = []
+    for s in scores:
+        table = s.fine if detail == "fine" else s.coarse
+        part = table.T.reset_index(names="part").assign(change=lambda t: t["now"] - t["original"])
+        frames.append(part.assign(model=names[s.model]))
+    return pd.concat(frames)[["model", "part", "original", "now", "change"]].reset_index(drop=True)
+
+
+# --- which row ------------------------------------------------------------------------------------------------------
+
+
+def disagreement(predictions: Sequence[np.ndarray], rows: Rows) -> np.ndarray:
+    """Test rows with label 1 by the gap between the highest and the lowest model, the widest first.
+
+    For people and films only rows whose every value training knew: a gap there is the models' own.
+    """
+    p = np.stack(predictions)
+    wanted = rows.label == 1
+    if rows.bags:
+        known = (rows.ids != UNSEEN).all(1)
+        for bag in rows.bags.values():
+            known &= (bag != UNSEEN).all(1)
+        wanted = wanted & known
+    gap = np.where(wanted, p.max(0) - p.min(0), -1)
+    return np.argsort(-gap, kind="stable")[: int(wanted.sum())]
+
+
+def column_of(dataset: Dataset, name: str) -> int:
+    """The column of a categorical field among the ids of rows."""
+    return [f.name for f in dataset.fields if f.kind == "categorical"].index(name)
+
+
+def find_rows(dataset: Dataset, user: str | None, film: str | None) -> list[int]:
+    """Test rows of a user, of a film, or of both."""
+    keep = torch.ones(len(dataset.test), dtype=torch.bool)
+    for name, value in (("user", user), ("item", film)):
+        if value is not None:
+            number = int(dataset.field(name).vocabulary.encode([value])[0])  # type: ignore[union-attr]
+            keep &= dataset.test.ids[:, column_of(dataset, name)] == number
+    return torch.nonzero(keep)[:, 0].tolist()
+
+
+# --- the film among others ------------------------------------------------------------------------------------------
+
+
+def film_features(dataset: Dataset) -> Rows:
+    """A row per film of the training part, with what belongs to the film; the rest is filled in per person."""
+    films, items = dataset.field("item").vocabulary, dataset.extras["items"]
+    blank = dataset.decode(dataset.test, 0)
+    records = []
+    for i in range(1, len(films)):  # type: ignore[arg-type]
+        raw = films.decode(i)  # type: ignore[union-attr]
+        film = items.loc[raw]
+        records.append({**blank, "item": raw, "genres": list(film["genres"]), "release_year": film["release_year"]})
+    return dataset.encode(records)
+
+
+def candidates(dataset: Dataset, films: Rows, row: Rows, user: str) -> Rows:
+    """The fixed list for one person: the row's own film first, then every film they did not rate in training."""
+    columns = [f.name for f in dataset.fields if f.kind == "categorical"]
+    item = columns.index("item")
+    own = int(row.ids[0, item])
+    seen: set[int] = set()
+    if user.isdigit() and dataset.train.group is not None and dataset.train.label is not None:
+        mine = dataset.train.group == int(user)
+        if dataset.task == "click":
+            mine &= dataset.train.label == 1
+        seen = set(dataset.train.ids[mine, item].tolist())
+    keep = torch.tensor([i != own and i not in seen for i in films.ids[:, item].tolist()])
+    ids = films.ids[keep].clone()
+    for k, name in enumerate(columns):
+        if name not in ("item", "release_year"):
+            ids[:, k] = row.ids[0, k]
+    n = len(ids)
+    bags = {k: films.bags[k][keep] if k == "genres" else b.expand(n, -1) for k, b in row.bags.items()}
+    return Rows(
+        torch.cat([row.ids, ids]),
+        torch.zeros((n + 1, 0)),
+        {k: torch.cat([row.bags[k], b]) for k, b in bags.items()},
+    )
+
+
+def add_rank(
+    result: Score, model: Model, rows: Rows, item_column: int, before: Rows | None = None, count: int = 10
+) -> int:
+    """Fill in the place of the first of the rows among all, and the first few films. Returns how many there are.
+
+    With the list ``before`` the edits also how far each of these films moved; ``None`` for one that was not in it.
+    """
+    p = predict(model, rows)
+    result.rank = 1 + int((p[1:] > p[0]).sum())
+    result.top = rows.ids[p.topk(min(count, len(p))).indices, item_column].tolist()
+    if before is not None:
+        order = before.ids[predict(model, before).argsort(descending=True, stable=True), item_column].tolist()
+        was = {film: place for place, film in enumerate(order)}
+        result.moved = [was[film] - place if film in was else None for place, film in enumerate(result.top)]
+    return len(p)
+
+
+def top_table(dataset: Dataset, scores: Sequence[Score], names: Mapping[str, str]) -> pd.DataFrame:
+    """The first films of each model, side by side."""
+    films = dataset.field("item").vocabulary
+    columns = {}
+    for s in scores:
+        moved = ["" if m == 0 else " (new)" if m is None else f" ({'▲' if m > 0 else '▼'} {abs(m)})" for m in s.moved]
+        titles = [films.label(i) for i in s.top]  # type: ignore[union-attr]
+        columns[names[s.model]] = [t + m for t, m in zip(titles, moved or [""] * len(titles), strict=True)]
+    return pd.DataFrame({"rank": range(1, len(scores[0].top) + 1), **columns})
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
+    """Who and what a row is about."""
+    if dataset.name != "movielens-100k":
+        return "an ad impression"
+    label = lambda name: dataset.field(name).vocabulary.label(  # type: ignore[union-attr]  # noqa: E731
+        int(dataset.field(name).vocabulary.encode([record[name]])[0])  # type: ignore[union-attr]
+    )
+    film = "a film not seen in training" if label("item") == "<unseen>" else f"*{label('item')}*"
+    who = "an unknown user" if label("user") == "<unseen>" else f"user {label('user')}"
+    gender = {"F": "a woman", "M": "a man"}.get(record["gender"], "a person")
+    return f"{who} ({gender} aged {record['age']}, {record['occupation']}) and {film}"
+
+
+def sentence(
+    about: str, scores: Sequence[Score], names: Mapping[str, str], event: str, edits: Sequence[str], truth: str
+) -> str:
+    """The view in words: highest and lowest model, why the highest says so, what the edits did."""
+    order = sorted(scores, key=lambda s: -s.probability())
+    high, low = order[0], order[-1]
+    share = lambda s, line="now": percent(s.probability(line))  # noqa: E731
+    if len(order) == 1:
+        text = f"For {about}, **{names[high.model]}** gives a chance of {share(high)}."
+    else:
+        gap = 100 * (high.probability() - low.probability())
+        verdict = f"a gap of {gap:.0f} points" if gap >= 5 else "so they agree within five points"
+        text = (
+            f"For {about}, **{names[high.model]}** gives a {event} a chance of {share(high)} and "
+            f"**{names[low.model]}** {share(low)}: {verdict}."
+        )
+    fine = high.fine.loc["now"].drop(["logit", "bias"], errors="ignore")
+    part = str(fine.idxmax())
+    text += f" What lifts {names[high.model]} most is *{part}* ({fine[part]:+.2f} on the logit)."
+    if edits:
+        moved = max(scores, key=lambda s: abs(s.probability() - s.probability("original")))
+        way = f"from {share(moved, 'original')} to {share(moved)}"
+        text += f" With {_listed(edits)} changed, {names[moved.model]} moves most, {way}."
+    return text + f" {truth}"
+
+
+def percent(p: float) -> str:
+    """A probability in words: one decimal, never a false 0 or 100."""
+    if p < 0.001 or p > 0.999:
+        return "< 0.1\u00a0%" if p < 0.5 else "> 99.9\u00a0%"
+    return f"{100 * p:.1f}\u00a0%"
+
+
+def _listed(words: Sequence[str]) -> str:
+    if len(words) > 4:
+        return f"{len(words)} fields"
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def unseen_fields(dataset: Dataset, rows: Rows) -> list[str]:
+    """Fields of the last row whose value training never showed."""
+    row = rows[len(rows) - 1]
+    names = [f.name for f in dataset.fields if f.kind == "categorical"]
+    out = [n for n, i in zip(names, row.ids[0].tolist(), strict=True) if i == UNSEEN]
+    return out + [f"{n} (in part)" if (b > UNSEEN).any() else n for n, b in row.bags.items() if (b == UNSEEN).any()]

@@ -1,0 +1,126 @@
+"""Columns and the values that they may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+Kind = Literal["categorical", "numeric", "multi_hot", "history"]
+
+UNSEEN = 0  # the row number that every vocabulary reserves for values that training never showed
+PADDING = -1  # fills the unused places of a multi-hot or history row; never an embedding row
+
+
+class Vocabulary:
+    """Raw values of one column, each with its row number; row 0 is reserved for values not seen in training.
+
+    Args:
+        values: the known raw values, without duplicates. They are kept sorted, so the same data gives the same rows.
+        labels: optional readable name for a raw value (a film's title for its id), used for display only.
+
+    Example:
+        >>> colours = Vocabulary(["red", "blue"])
+        >>> colours.encode(["blue", "red", "green"]).tolist()
+        [1, 2, 0]
+        >>> colours.decode(1), colours.decode(0), len(colours)
+        ('blue', '<unseen>', 3)
+    """
+
+    def __init__(self, values: Sequence[Any] | np.ndarray, labels: Mapping[str, str] | None = None):
+        array = np.asarray(values)
+        self.values = np.unique(array.astype(str) if array.dtype.kind in "OT" else array)  # sorted
+        if len(self.values) != len(values):
+            raise ValueError(f"vocabulary: {len(values) - len(self.values)} duplicate values")
+        self.labels = dict(labels or {})
+
+    def __len__(self) -> int:
+        return len(self.values) + 1
+
+    def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
+        """Row numbers (int32) of raw values; 0 for every value that is not in the vocabulary."""
+        raw = np.asarray(raw)
+        if len(self.values) == 0:
+            return np.zeros(raw.shape, np.int32)
+        if raw.dtype.kind != self.values.dtype.kind:
+            raw = raw.astype(str if self.values.dtype.kind == "U" else self.values.dtype.kind)
+        place = np.searchsorted(self.values, raw)
+        known = self.values[np.minimum(place, len(self.values) - 1)] == raw
+        return np.where(known, place + 1, UNSEEN).astype(np.int32)
+
+    def decode(self, row: int) -> str:
+        """The raw value of a row number, as text."""
+        if row == UNSEEN:
+            return "<unseen>"
+        return str(self.values[row - 1])
+
+    def label(self, row: int) -> str:
+        """The readable name of a row number: its label where there is one, its raw value otherwise."""
+        raw = self.decode(row)
+        return self.labels.get(raw, raw)
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """One column.
+
+    Args:
+        name: as a person writes it; unique in a data set.
+        kind: ``categorical`` one value of a vocabulary; ``numeric`` one real number, already transformed;
+            ``multi_hot`` a set of values, in which n values weigh 1/n each; ``history`` the same for a sequence of
+            values, latest first.
+        vocabulary: of the raw values; ``None`` for numeric fields.
+        length: most values that a multi-hot or history row holds.
+        table: the field in whose embedding rows this one looks (a history of films shares the films' rows); its own
+            name by default.
+        about: one sentence for a reader.
+        transform: of a numeric field, in words (``"log(1 + x)"``).
+
+    Raises:
+        ValueError: if the vocabulary or the length does not fit the kind.
+    """
+
+    name: str
+    kind: Kind
+    vocabulary: Vocabulary | None = None
+    length: int = 1
+    table: str = ""
+    about: str = ""
+    transform: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("categorical", "numeric", "multi_hot", "history"):
+            raise ValueError(f"field {self.name!r}: unknown kind {self.kind!r}")
+        if (self.vocabulary is None) != (self.kind == "numeric"):
+            need = "has no" if self.kind == "numeric" else "needs a"
+            raise ValueError(f"field {self.name!r}: a {self.kind} field {need} vocabulary")
+        if self.length < 1 or (self.length > 1 and not self.is_bag):
+            raise ValueError(f"field {self.name!r}: length {self.length} does not fit a {self.kind} field")
+        if not self.table:
+            object.__setattr__(self, "table", self.name)
+
+    @property
+    def is_bag(self) -> bool:
+        """Whether a row holds several values."""
+        return self.kind in ("multi_hot", "history")
+
+    @property
+    def size(self) -> int:
+        """Rows that the field needs in an embedding table: its vocabulary, or one for a number."""
+        return 1 if self.vocabulary is None else len(self.vocabulary)
+
+
+def find_field(fields: Sequence[Field], name: str) -> Field:
+    """The field of a name among fields; a ``ValueError`` names those that exist."""
+    for f in fields:
+        if f.name == name:
+            return f
+    raise ValueError(f"unknown field {name!r}; there are {[f.name for f in fields]}")
+
+
+def choose_fields(fields: Sequence[Field], names: Sequence[str]) -> tuple[Field, ...]:
+    """The named fields, in the order given; a history whose item's field is not among them gets rows of its own."""
+    chosen = [find_field(fields, name) for name in names]
+    return tuple(replace(f, table=f.table if f.table in names else f.name) for f in chosen)

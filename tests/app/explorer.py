@@ -1,0 +1,54 @@
+"""Running the explorer's pages without a browser."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+from streamlit.testing.v1 import AppTest
+
+
+def checked(app: AppTest) -> AppTest:
+    assert not app.exception, [e.value for e in app.exception]
+    return app
+
+
+def query(app: AppTest) -> dict[str, str]:
+    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
+
+
+def on_page(name: str, **query_: str) -> AppTest:
+    """A page of its own, as Streamlit runs it."""
+
+    def script(module: str) -> None:
+        import importlib
+
+        importlib.import_module(f"app.pages.{module}").page()
+
+    app = AppTest.from_function(script, args=(name,), default_timeout=120)
+    for key, value in query_.items():
+        app.query_params[key] = value
+    return checked(app.run())
+
+
+def run_cells(app: AppTest, rtol: float = 1e-4) -> int:
+    """Run the notebook cell behind every table of a page and compare what it makes; returns how many there are.
+
+    The page may name models in words and add columns; lines, and the numbers of the columns that both have, agree.
+    """
+    folded = [e for e in app.expander if "downloads" in e.label]
+    for part in folded:
+        (code,), shown = part.code, part.dataframe[0].value
+        assert not re.search(r"\b(from|import) (app|streamlit)\b", code.value), "a cell may use the library only"
+        names: dict[str, object] = {}
+        exec(compile(code.value, part.label, "exec"), names)
+        made = names["table"]
+        assert isinstance(made, pd.DataFrame) and len(made) == len(shown), part.label
+        both = [c for c in made.select_dtypes("number") if c in shown]
+        assert both, f"{part.label}: no number to compare"
+        for column in both:
+            pd.testing.assert_series_equal(
+                made[column].reset_index(drop=True), shown[column].reset_index(drop=True),
+                rtol=rtol, atol=1e-5, check_dtype=False, check_names=False,
+            )  # fmt: skip
+    return len(folded)
