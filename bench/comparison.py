@@ -19,8 +19,7 @@ import torch
 from recsys_lite import data
 from recsys_lite.data.interactions import interactions
 from recsys_lite.models import MODELS
-from recsys_lite.store import RESULTS, load_model, weights_path, write_json
-from recsys_lite.store.trained_retrievers import RETRIEVERS, load_retriever
+from recsys_lite.store import RESULTS, RETRIEVERS, load_model, load_retriever, weights_path, write_json
 
 FILE = RESULTS / "comparison.json"
 ROWS = 1000

@@ -20,8 +20,7 @@ from recsys_lite import data
 from recsys_lite.fields import Dataset
 from recsys_lite.models import MODELS, GradientBoostedTrees, Model, WideDeep
 from recsys_lite.store import RESULTS, save_model, weights_path
-from recsys_lite.training import Result, fit, fit_trees, seed_everything
-from recsys_lite.training.optim import wide_deep_optimizers
+from recsys_lite.training import Result, fit, fit_trees, seed_everything, wide_deep_optimizers
 
 SEEDS = range(5)
 TUNING_SEED = 100  # none of the reported ones

@@ -9,7 +9,8 @@ __version__ = "0.1.0"
 
 _MODELS = (
     "DCN DCNV2 DHEN DLRM EASE FM GDCN MODELS PAL AutoInt DeepFM FieldMLP GradientBoostedTrees ItemKNN LightGCN "
-    "LogisticRegression MatrixFactorisation Model NeuMF NextItem SplitNetwork TextCNN TwoTowers WatchNext WideDeep"
+    "LogisticRegression MatrixFactorisation Model NeuMF NextItem Popularity SplitNetwork TextCNN TwoTowers WatchNext "
+    "WideDeep"
 )
 __getattr__, __dir__ = lazy(
     __name__,

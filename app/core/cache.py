@@ -12,12 +12,11 @@ from recsys_lite import data, store
 from recsys_lite.data.interactions import Interactions, interactions
 from recsys_lite.data.simulated.clicks import Clicks
 from recsys_lite.data.simulated.planted import PAIRS, planted
-from recsys_lite.evaluation import predict
-from recsys_lite.evaluation.full_ranking import Retriever
+from recsys_lite.evaluation import Retriever, predict
 from recsys_lite.fields import Dataset
 from recsys_lite.models import MODELS, Model
+from recsys_lite.store import load_retriever
 from recsys_lite.store import trained_clicks as stored_clicks
-from recsys_lite.store.trained_retrievers import load_retriever
 
 from .names import PLANTED
 

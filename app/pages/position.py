@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from recsys_lite.evaluation.metrics import interval
+from recsys_lite.evaluation import interval
 
 from ..core.cache import record
 from ..core.controls import pick, write_address

@@ -11,7 +11,7 @@ import streamlit as st
 from recsys_lite import plots
 from recsys_lite.data import DataUnavailable
 from recsys_lite.data.interactions import Interactions
-from recsys_lite.store.trained_retrievers import RETRIEVERS
+from recsys_lite.store import RETRIEVERS
 
 from ..core.cache import load_interactions, record
 from ..core.controls import number, pick, pick_some, write_address

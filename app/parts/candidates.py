@@ -12,7 +12,7 @@ import torch
 
 from recsys_lite import plots
 from recsys_lite.data.interactions import Interactions
-from recsys_lite.evaluation.full_ranking import per_user
+from recsys_lite.evaluation import per_user
 from recsys_lite.explain.retrieval import moved_by
 from recsys_lite.plots.palette import MODEL_COLOURS, NEUTRAL
 

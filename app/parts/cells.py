@@ -119,8 +119,8 @@ def candidates(models: Sequence[str], user: int, k: int) -> str:
         import torch
 
         from recsys_lite.data.interactions import interactions
-        from recsys_lite.evaluation.full_ranking import top_k
-        from recsys_lite.store.trained_retrievers import load_retriever
+        from recsys_lite.evaluation import top_k
+        from recsys_lite.store import load_retriever
 
         data, user = interactions(), {user}
         seen = torch.zeros(1, data.num_items, dtype=torch.bool)
@@ -141,7 +141,7 @@ def reasons(model: str, user: int, item: int) -> str:
     return dedent(f"""\
         from recsys_lite.data.interactions import interactions
         from recsys_lite.explain.retrieval import moved_by
-        from recsys_lite.store.trained_retrievers import load_retriever
+        from recsys_lite.store import load_retriever
 
         data = interactions()
         table = moved_by(load_retriever("{model}", data), data, user={user}, item={item})
@@ -155,7 +155,7 @@ def recalls(models: Sequence[str]) -> str:
         import pandas as pd
 
         from recsys_lite import store
-        from recsys_lite.evaluation.metrics import interval
+        from recsys_lite.evaluation import interval
 
         runs = store.read_json(store.RESULTS / "retrieval.json")["runs"]
         lines = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_lite.evaluation.metrics import auc_interval, interval
+from recsys_lite.evaluation import auc_interval, interval
 from recsys_lite.fields import Dataset
 from recsys_lite.lab.race import BATCH, best, truth
 

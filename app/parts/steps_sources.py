@@ -115,7 +115,7 @@ class Listed:
 
             from recsys_lite.data.interactions import interactions
             from recsys_lite.fields import Rows
-            from recsys_lite.store.trained_retrievers import load_retriever
+            from recsys_lite.store import load_retriever
             from recsys_lite.explain.traces import trace
 
             films = interactions()

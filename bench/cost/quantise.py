@@ -17,8 +17,7 @@ from typing import Any
 
 from bench import pool
 from bench.leaderboard import load
-from recsys_lite.evaluation import predict
-from recsys_lite.evaluation.report import bootstrap_gaps
+from recsys_lite.evaluation import bootstrap_gaps, predict
 from recsys_lite.fields import Dataset
 from recsys_lite.models import Model
 from recsys_lite.retrieval.quantise import BITS, quantised, table_bytes, tables

@@ -25,7 +25,7 @@ from recsys_lite.data.interactions import Interactions, interactions
 from recsys_lite.fields import Rows
 from recsys_lite.models import TowerRetriever
 from recsys_lite.models.two_towers import TwoTowers
-from recsys_lite.retrieval.index import ExactIndex, FaissIndex
+from recsys_lite.retrieval import ExactIndex, FaissIndex
 from recsys_lite.retrieval.serving_cost import costs
 from recsys_lite.store import RESULTS
 from recsys_lite.training import fit_retrieval, in_batch_step, seed_everything

@@ -25,16 +25,14 @@ from torch.nn.functional import softplus
 from bench import pool
 from bench.leaderboard import TUNING_SEED
 from recsys_lite.data.simulated.clicks import BIAS, Clicks, missing, simulate
-from recsys_lite.evaluation import predict
+from recsys_lite.evaluation import log_loss, predict
 from recsys_lite.evaluation.clicks import against_truth
-from recsys_lite.evaluation.metrics import log_loss
 from recsys_lite.explain.position import curve_error, examined, own_curve
 from recsys_lite.lab import own_curve as learned
 from recsys_lite.models import Model
 from recsys_lite.models.click_models import build
 from recsys_lite.store import RESULTS, trained_clicks
-from recsys_lite.training import Settings, Steps, fit, seed_everything
-from recsys_lite.training.optim import tower_optimizer
+from recsys_lite.training import Settings, Steps, fit, seed_everything, tower_optimizer
 from recsys_lite.training.pointwise import Labelled
 
 FILE = RESULTS / "position.json"

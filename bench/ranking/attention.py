@@ -28,7 +28,7 @@ from torch import Tensor
 from bench import leaderboard, pool
 from recsys_lite import explain
 from recsys_lite.data.movielens_files import read_raw
-from recsys_lite.evaluation.metrics import evaluate
+from recsys_lite.evaluation import evaluate
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
 from recsys_lite.models import AutoInt
 from recsys_lite.store import RESULTS, read_json

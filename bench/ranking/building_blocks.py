@@ -32,13 +32,12 @@ from bench import pool
 from recsys_lite.data import load
 from recsys_lite.data.interactions import Interactions, interactions
 from recsys_lite.data.titles import cold_films, with_letters
-from recsys_lite.evaluation.full_ranking import evaluate_retrieval
+from recsys_lite.evaluation import evaluate_retrieval
 from recsys_lite.explain.item_map import common_share, members, nearest
 from recsys_lite.fields import Dataset
-from recsys_lite.models import FieldMLP, LogisticRegression, NextItem, TextCNN
+from recsys_lite.models import FieldMLP, LogisticRegression, NextItem, Popularity, TextCNN
 from recsys_lite.models.base import Model
 from recsys_lite.models.blocks import shuffled_histories
-from recsys_lite.models.neighbours import Popularity
 from recsys_lite.store import RESULTS
 from recsys_lite.training import fit, fit_retrieval, next_item_step, seed_everything
 

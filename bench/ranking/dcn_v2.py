@@ -22,7 +22,7 @@ from bench.ranking.planted_crosses import in_tables
 from bench.timing import step_seconds
 from recsys_lite import explain
 from recsys_lite.data.simulated.planted import planted
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.fields import Dataset, Field
 from recsys_lite.models import DCN, DCNV2, FM, Model
 from recsys_lite.store import RESULTS, load_results

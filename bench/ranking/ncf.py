@@ -20,9 +20,8 @@ import torch
 from bench import pool
 from bench.leaderboard import SEEDS, TUNING_SEED
 from recsys_lite.data.leave_one_out import LeaveOneOut, leave_one_out
-from recsys_lite.evaluation.ranking import evaluate_ranking, places
-from recsys_lite.models import FM, Model, NeuMF
-from recsys_lite.models.popularity import Popularity
+from recsys_lite.evaluation import evaluate_ranking, places
+from recsys_lite.models import FM, Model, NeuMF, Popularity
 from recsys_lite.store import RESULTS
 from recsys_lite.training import Result, fit_ranking, seed_everything
 

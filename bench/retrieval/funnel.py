@@ -34,7 +34,7 @@ from torch import Tensor
 from bench import pool
 from bench.leaderboard import BATCH, TUNING_SEED, build, load
 from recsys_lite.data.interactions import Interactions, interactions
-from recsys_lite.evaluation.full_ranking import earlier
+from recsys_lite.evaluation import earlier
 from recsys_lite.fields import Dataset, Rows, concatenate
 from recsys_lite.models import EASE, Model, SplitNetwork
 from recsys_lite.models.neighbours import ItemSums, interaction_matrix

@@ -24,12 +24,10 @@ from bench import pool
 from bench.leaderboard import SEEDS, TUNING_SEED
 from bench.retrieval import two_towers
 from recsys_lite.data.interactions import Interactions, interactions
-from recsys_lite.evaluation.full_ranking import Retriever, evaluate_retrieval, per_user
+from recsys_lite.evaluation import Retriever, evaluate_retrieval, per_user
 from recsys_lite.evaluation.slices import recall_by_degree
-from recsys_lite.models import EASE, ItemKNN, LightGCN, TowerRetriever
-from recsys_lite.models.neighbours import Popularity
-from recsys_lite.store import RESULTS
-from recsys_lite.store.trained_retrievers import best_setting, save_retriever
+from recsys_lite.models import EASE, ItemKNN, LightGCN, Popularity, TowerRetriever
+from recsys_lite.store import RESULTS, best_setting, save_retriever
 from recsys_lite.training import Result, bpr_step, fit_retrieval, seed_everything
 
 FILE = RESULTS / "retrieval.json"

@@ -29,8 +29,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import pool
 from bench.leaderboard import BATCH, QUERY, build, load, missing
-from recsys_lite.evaluation import predict
-from recsys_lite.evaluation.metrics import evaluate
+from recsys_lite.evaluation import evaluate, predict
 from recsys_lite.fields import Dataset, Field, Rows, choose_columns, swap
 from recsys_lite.models import FM, MODELS, Model, SplitNetwork, TwoTowers
 from recsys_lite.store import RESULTS, read_json

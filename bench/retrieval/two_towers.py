@@ -23,13 +23,11 @@ from torch import Tensor
 from bench import pool
 from bench.leaderboard import SEEDS
 from recsys_lite.data.interactions import Interactions, interactions
-from recsys_lite.evaluation.full_ranking import Retriever, evaluate_retrieval
+from recsys_lite.evaluation import Retriever, evaluate_retrieval
 from recsys_lite.fields import Rows
-from recsys_lite.models import LightGCN, TowerRetriever
-from recsys_lite.models.neighbours import Popularity
+from recsys_lite.models import LightGCN, Popularity, TowerRetriever
 from recsys_lite.models.two_towers import TwoTowers
-from recsys_lite.store import RESULTS, read_json
-from recsys_lite.store.trained_retrievers import best_setting
+from recsys_lite.store import RESULTS, best_setting, read_json
 from recsys_lite.training import Result, bpr_step, fit_retrieval, in_batch_step, seed_everything
 
 FILE = RESULTS / "new_items.json"

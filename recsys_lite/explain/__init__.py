@@ -2,17 +2,25 @@
 
 from .logit import logit_parts, neighbours, readable, top_crosses
 from .own_maps import attention, cross_strength, pair_strength
+from .position import click_rates, curve_error, curves_table, examined, own_curve, product_parts, rows_needed
 from .swapping import beside, interactions, square
 
 __all__ = [
     "attention",
     "beside",
+    "click_rates",
     "cross_strength",
+    "curve_error",
+    "curves_table",
+    "examined",
     "interactions",
     "logit_parts",
     "neighbours",
+    "own_curve",
     "pair_strength",
+    "product_parts",
     "readable",
+    "rows_needed",
     "square",
     "top_crosses",
 ]

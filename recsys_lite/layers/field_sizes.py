@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..fields import UNSEEN, Rows
-from . import FieldEmbedding
+from .embedding import FieldEmbedding
 
 
 def field_variance(embedding: FieldEmbedding, rows: Rows | None = None) -> dict[str, Tensor]:

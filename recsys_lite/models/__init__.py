@@ -19,6 +19,7 @@ from .logistic_regression import LogisticRegression
 from .matrix_factorisation import MatrixFactorisation
 from .ncf import NeuMF
 from .neighbours import EASE, ItemKNN
+from .popularity import Popularity
 from .position import PAL, WatchNext
 from .split_network import SplitNetwork
 from .two_towers import TowerRetriever, TwoTowers
@@ -65,6 +66,7 @@ __all__ = [
     "Model",
     "NeuMF",
     "NextItem",
+    "Popularity",
     "SplitNetwork",
     "TextCNN",
     "TowerRetriever",

@@ -1,4 +1,4 @@
-"""Retrievers without training loops: popularity, item neighbours, and the closed form of EASE."""
+"""Retrievers without training loops: item neighbours, and the closed form of EASE."""
 
 from __future__ import annotations
 
@@ -11,16 +11,6 @@ from ..data.interactions import Interactions
 def interaction_matrix(data: Interactions, *parts: str) -> Tensor:
     """X (U, I) float32, 1 where a user has an item in one of the parts. Default: the training part."""
     return data.mask(*(parts or ("train",))).float()
-
-
-class Popularity:
-    """The same order for everybody: an item scores the number of its training interactions."""
-
-    def __init__(self, data: Interactions):
-        self.counts = data.degree().float()
-
-    def scores(self, users: Tensor) -> Tensor:
-        return self.counts.expand(len(users), -1)  # (B, I)
 
 
 class ItemSums:

@@ -2,6 +2,21 @@
 
 from .controls import explore
 from .figures import display_bundle, drawing, here, map_drawing, show, show_svg, tabs
+from .filter_table import show_filtered
 from .tables import show_table
+from .traces import show_row, show_steps
 
-__all__ = ["display_bundle", "drawing", "explore", "here", "map_drawing", "show", "show_svg", "show_table", "tabs"]
+__all__ = [
+    "display_bundle",
+    "drawing",
+    "explore",
+    "here",
+    "map_drawing",
+    "show",
+    "show_filtered",
+    "show_row",
+    "show_steps",
+    "show_svg",
+    "show_table",
+    "tabs",
+]

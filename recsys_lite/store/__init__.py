@@ -11,6 +11,6 @@ __getattr__, __dir__ = lazy(
         ".chapters": "CHAPTERS",
         ".files": "RESULTS WEIGHTS load_results read_json read_tensors weights_path write_json write_tensors",
         ".trained": "fingerprint load_model save_model",
-        ".trained_retrievers": "RETRIEVERS load_retriever save_retriever",
+        ".trained_retrievers": "RETRIEVERS best_setting load_retriever save_retriever",
     },
 )

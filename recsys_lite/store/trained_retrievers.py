@@ -9,7 +9,8 @@ from torch import nn
 from ..data.interactions import Interactions
 from ..evaluation.full_ranking import Retriever
 from ..models.lightgcn import LightGCN
-from ..models.neighbours import EASE, ItemKNN, Popularity
+from ..models.neighbours import EASE, ItemKNN
+from ..models.popularity import Popularity
 from ..models.two_towers import TowerRetriever, TwoTowers
 from .files import RESULTS, read_json, read_tensors, weights_path, write_json, write_tensors
 from .trained import load_model, save_model

@@ -6,7 +6,7 @@ from explorer import checked, on_page, query
 
 from app.core import cache, names
 from app.pages import position
-from recsys_lite.evaluation.full_ranking import top_k
+from recsys_lite.evaluation import top_k
 
 
 def test_candidates_of_a_person_and_why():

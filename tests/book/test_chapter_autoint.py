@@ -7,7 +7,7 @@ from tiny import FIELDS, rows
 from torch import nn
 from torch.testing import assert_close
 
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.fields import Field, Vocabulary
 from recsys_lite.layers import InteractingLayer
 from recsys_lite.models import AutoInt

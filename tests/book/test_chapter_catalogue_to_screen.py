@@ -5,7 +5,7 @@ import torch
 from notebook_code import definitions
 
 from recsys_lite.plots.diagrams import architecture
-from recsys_lite.retrieval.funnel import Funnel, Stage, best
+from recsys_lite.retrieval import Funnel, Stage, best
 
 chapter = definitions("book/catalogue_to_screen.ipynb")
 

@@ -8,7 +8,7 @@ from notebook_code import definitions
 from torch.testing import assert_close
 
 from recsys_lite.data.simulated.planted import planted
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import GatedCrossNet
 from recsys_lite.models import DCNV2, GDCN

@@ -7,7 +7,7 @@ from scipy import stats
 from torch.testing import assert_close
 
 from recsys_lite.data.leave_one_out import leave_one_out
-from recsys_lite.evaluation.ranking import evaluate_ranking, hit_rate, ndcg, score_all
+from recsys_lite.evaluation import evaluate_ranking, hit_rate, ndcg, score_all
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import FM, NeuMF
 

@@ -7,7 +7,7 @@ import torch
 from notebook_code import definitions
 from torch.testing import assert_close
 
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.fields import choose_columns, swap
 from recsys_lite.models import FM, SplitNetwork, TwoTowers
 

@@ -10,8 +10,8 @@ from torch.testing import assert_close
 
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models.two_towers import TwoTowers
-from recsys_lite.retrieval.index import ExactIndex
-from recsys_lite.training.losses import in_batch_softmax
+from recsys_lite.retrieval import ExactIndex
+from recsys_lite.training import in_batch_softmax
 
 chapter = definitions("book/two_towers.ipynb")
 

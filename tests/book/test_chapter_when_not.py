@@ -7,7 +7,7 @@ from notebook_code import definitions
 from torch.testing import assert_close
 
 from recsys_lite import data
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.models import GradientBoostedTrees
 
 chapter = definitions("book/when_not.ipynb")

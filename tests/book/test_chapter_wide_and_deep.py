@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import WideDeep
-from recsys_lite.training.optim import FTRL
+from recsys_lite.training import FTRL
 
 chapter = definitions("book/wide_and_deep.ipynb")
 

@@ -13,6 +13,7 @@ from ...fields import UNSEEN, Rows, find_field
 from ...models import MODELS, PAL, Model, WatchNext
 from ...models.position import BiasTower, Served
 from ..boxes import ARCHITECTURES
+from .rankers import RANKERS, traced
 from .shared import Run, output_step, record, sum_step
 from .steps import Step, plain, product_of, sigmoid_of, sum_of, vector
 
@@ -90,7 +91,6 @@ def _served(run: Run) -> float:
 
 def _inside(served: Served, rows: Rows, words: Mapping[str, str]) -> list[Step]:
     """The steps of the model that serves, in two boxes: what it reads, and all the rest."""
-    from .registry import trace  # which reads this file
 
     names = {kind: name for name, kind in MODELS.items()}
     if type(served.inner) not in names:
@@ -98,7 +98,10 @@ def _inside(served: Served, rows: Rows, words: Mapping[str, str]) -> list[Step]:
     name = names[type(served.inner)]
     own = Rows(rows.ids[:, served.columns], rows.numeric[:, served.numbers], {b: rows.bags[b] for b in served.bags})
     boxes = ARCHITECTURES[name][0]
-    return [replace(s, box=0 if boxes[s.box].kind == "input" else 2) for s in trace(name, served.inner, own, words)]
+    return [
+        replace(s, box=0 if boxes[s.box].kind == "input" else 2)
+        for s in traced(RANKERS, name, served.inner, own, words)
+    ]
 
 
 def _values(model: PAL | WatchNext, rows: Rows) -> list[int]:

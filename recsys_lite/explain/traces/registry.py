@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ...fields import Rows
-from ...models import MODELS
-from . import attention, clicks, crosses, factorised, graph, towers
-from .shared import values_of
+from . import clicks, graph
+from .rankers import RANKERS, Trace, traced
 from .steps import Step
 
-Trace = Callable[[Any, Rows, Mapping[str, str]], list[Step]]
-
-_NAMES = {
-    factorised: ("logistic_regression", "fm", "wide_deep", "deepfm", "ncf"),
-    towers: ("dlrm", "two_towers", "split_network"),
-    crosses: ("dcn", "dcn_v2", "gdcn"),
-    attention: ("autoint", "dhen"),
-    graph: ("lightgcn",),
-    clicks: ("pal", "watch_next"),
-}
-
 #: name of a model -> its trace
-TRACES: dict[str, Trace] = {name: getattr(module, name) for module, names in _NAMES.items() for name in names}
+TRACES: dict[str, Trace] = {**RANKERS, "lightgcn": graph.lightgcn, "pal": clicks.pal, "watch_next": clicks.watch_next}
 
 
 def trace(name: str, model: Any, rows: Rows, words: Mapping[str, str] | None = None) -> list[Step]:
@@ -53,11 +41,4 @@ def trace(name: str, model: Any, rows: Rows, words: Mapping[str, str] | None = N
         >>> [step.box for step in steps], steps[-1].numbers
         ([0, 1, 2, 3], '\\\\hat y = \\\\sigma(0.000) = \\\\frac{1}{1 + e^{-0.000}} = 0.500')
     """
-    if name not in TRACES:
-        raise ValueError(f"trace: unknown model {name!r}; there are {', '.join(TRACES)}")
-    if name in MODELS and not isinstance(model, MODELS[name]):
-        raise ValueError(f"trace: {name!r} is a {MODELS[name].__name__}, got a {type(model).__name__}")
-    if len(rows) != 1:
-        raise ValueError(f"trace: got {len(rows)} rows, expected one")
-    known = values_of(getattr(model, "fields", ()), rows)
-    return TRACES[name](model, rows, {**known, **(words or {})})
+    return traced(TRACES, name, model, rows, words)

@@ -7,7 +7,7 @@ import torch
 
 from bench.ranking import when_not
 from recsys_lite.data.simulated.regimes import homogeneous, rank_within, sparsen, subsample
-from recsys_lite.evaluation.metrics import interval
+from recsys_lite.evaluation import interval
 from recsys_lite.evaluation.regimes import crossing_point, gaps
 from recsys_lite.fields import Dataset
 from recsys_lite.store import RESULTS, read_json

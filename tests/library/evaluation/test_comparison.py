@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 
 from bench import comparison as bench
-from recsys_lite.evaluation import comparison, decision
-from recsys_lite.evaluation.metrics import interval
+from recsys_lite.evaluation import comparison, decision, interval
 from recsys_lite.models import MODELS
 from recsys_lite.notebook.filter_table import filter_html
 from recsys_lite.store import RESULTS, load_results, read_json

@@ -10,13 +10,10 @@ from torch.testing import assert_close
 
 from recsys_lite.data.leave_one_out import LeaveOneOut, leave_one_out, load_ncf_files
 from recsys_lite.data.movielens_files import read_raw
+from recsys_lite.evaluation import evaluate_ranking, hit_rate, ndcg, place, places, score_all
 from recsys_lite.evaluation import ranking as ranking
-from recsys_lite.evaluation.ranking import evaluate_ranking, hit_rate, ndcg, place, places, score_all
-from recsys_lite.models import FM, NeuMF
-from recsys_lite.models.popularity import Popularity
-from recsys_lite.training import fit_ranking, seed_everything
-from recsys_lite.training.leave_one_out import epoch_rows
-from recsys_lite.training.negatives import draw_negatives
+from recsys_lite.models import FM, NeuMF, Popularity
+from recsys_lite.training import draw_negatives, epoch_rows, fit_ranking, seed_everything
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.evaluation.report import _weighted_auc, bootstrap_gaps, holm, standings
 
 

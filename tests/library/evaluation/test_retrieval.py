@@ -9,10 +9,10 @@ from torch import nn
 
 from recsys_lite import data as data_module
 from recsys_lite.data.interactions import Interactions, interactions, load_lightgcn_files
-from recsys_lite.evaluation.full_ranking import earlier, evaluate_retrieval, per_user, top_k
+from recsys_lite.evaluation import earlier, evaluate_retrieval, per_user, top_k
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.models import EASE, ItemKNN
-from recsys_lite.models.neighbours import Popularity, interaction_matrix
+from recsys_lite.models import EASE, ItemKNN, Popularity
+from recsys_lite.models.neighbours import interaction_matrix
 from recsys_lite.training import fit_retrieval, seed_everything
 
 

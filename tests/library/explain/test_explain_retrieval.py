@@ -9,8 +9,7 @@ import torch
 from recsys_lite.data.interactions import Interactions
 from recsys_lite.explain.retrieval import layer_parts, moved_by
 from recsys_lite.fields import Field, Rows, Vocabulary, pad
-from recsys_lite.models import EASE, ItemKNN, LightGCN
-from recsys_lite.models.neighbours import Popularity
+from recsys_lite.models import EASE, ItemKNN, LightGCN, Popularity
 
 RAW = [11, 12, 14, 17, 19]  # raw numbers of five items; the last is in no training row
 HISTORY = [[1, 2], [2, 0, 3], [4], []]  # rows of the vocabulary below; 0 is unseen

@@ -12,7 +12,7 @@ from recsys_lite.data.interactions import interactions
 from recsys_lite.explain import film_vectors as films
 from recsys_lite.explain import item_map
 from recsys_lite.fields import swap
-from recsys_lite.store.trained_retrievers import load_retriever
+from recsys_lite.store import load_retriever
 
 STAR_WARS, TOY_STORY = "50", "1"
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 import bench.ranking.building_blocks as bench
 from recsys_lite.data import load
 from recsys_lite.data.titles import LETTERS, cold_films, with_letters
-from recsys_lite.evaluation.full_ranking import evaluate_retrieval
+from recsys_lite.evaluation import evaluate_retrieval
 from recsys_lite.explain import item_map
 from recsys_lite.fields import PADDING, Rows
 from recsys_lite.layers.convolution import TextConvolution

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from bench.ranking.planted_crosses import NAMES, ORDERS, PLANTED, SEEDS, SETTINGS, VERSIONS, build, chosen, wanted
 from recsys_lite.data.simulated.planted import planted
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.fields import Field
 from recsys_lite.layers import CrossNet
 from recsys_lite.models import DCN

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from bench.ranking.dcn_v2 import FILE, PLANTED_SEEDS, SEEDS, TASKS, VERSIONS, build, named, sizes, version, wanted
 from recsys_lite import explain
 from recsys_lite.data.simulated.planted import planted
-from recsys_lite.evaluation.metrics import evaluate
+from recsys_lite.evaluation import evaluate
 from recsys_lite.explain.crosses import block_ablation, gate_shares, with_full_matrices
 from recsys_lite.layers import CrossNet, CrossNetMix, CrossNetV2
 from recsys_lite.models import DCNV2

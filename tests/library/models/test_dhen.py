@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from bench.ranking import dhen as bench
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc
 from recsys_lite.layers import EnsembleLayer
 from recsys_lite.layers.ensemble import MODULES
 from recsys_lite.models import DHEN

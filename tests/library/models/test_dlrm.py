@@ -12,7 +12,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from recsys_lite.data.criteo import log_transform, scale
-from recsys_lite.evaluation.metrics import auc, log_loss
+from recsys_lite.evaluation import auc, log_loss
 from recsys_lite.explain.dots import agreement, dot_ablation, mean_ablation, table_bytes
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import dot_interaction, fm_interaction

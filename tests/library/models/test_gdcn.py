@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from bench.ranking import gdcn
 from bench.ranking.planted_crosses import EQUAL_TO, MODERN, ORDERS, PLANTED, build, in_tables
 from recsys_lite.data.simulated.planted import planted
-from recsys_lite.evaluation.metrics import interval
+from recsys_lite.evaluation import interval
 from recsys_lite.explain.crosses import open_gates
 from recsys_lite.layers import GatedCrossNet
 from recsys_lite.models import DHEN, GDCN

@@ -8,8 +8,7 @@ from torch.nn.functional import logsigmoid
 from torch.testing import assert_close
 
 from recsys_lite.models import LightGCN
-from recsys_lite.training import bpr_loss, bpr_step, retrieval_steps
-from recsys_lite.training.losses import bpr
+from recsys_lite.training import bpr, bpr_loss, bpr_step, retrieval_steps
 
 PAIRS = torch.tensor([[0, 0], [0, 1], [1, 1], [2, 2], [3, 0], [3, 2], [3, 1]])
 USERS, ITEMS = 5, 4  # user 4 and item 3 have no edge

@@ -5,7 +5,7 @@ import torch
 from tiny import FIELDS, dataset, rows
 from torch.testing import assert_close
 
-from recsys_lite.evaluation.metrics import log_loss
+from recsys_lite.evaluation import log_loss
 from recsys_lite.explain import (
     attention,
     cross_strength,
@@ -19,7 +19,7 @@ from recsys_lite.explain import (
 )
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import FM, MODELS, LogisticRegression, WideDeep
-from recsys_lite.training.optim import wide_deep_optimizers
+from recsys_lite.training import wide_deep_optimizers
 
 CROSSES = [("user", "genres"), ("history", "item")]
 

@@ -9,10 +9,9 @@ from torch.testing import assert_close
 
 import bench.ranking.ncf as bench
 from recsys_lite.data.leave_one_out import leave_one_out
-from recsys_lite.evaluation.ranking import places, score_all
+from recsys_lite.evaluation import places, score_all
 from recsys_lite.fields import Field, Rows, Vocabulary
-from recsys_lite.models import FM, NeuMF, WideDeep
-from recsys_lite.models.popularity import Popularity
+from recsys_lite.models import FM, NeuMF, Popularity, WideDeep
 from recsys_lite.store import RESULTS, read_json
 from recsys_lite.training import Result
 

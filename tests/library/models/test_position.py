@@ -28,8 +28,7 @@ from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
 from recsys_lite.models import FM, MODELS, PAL, DeepFM, LogisticRegression, NeuMF, WatchNext
 from recsys_lite.models.position import BiasTower, Served, log1mexp, product_logit
 from recsys_lite.store import read_json
-from recsys_lite.training import fit, seed_everything
-from recsys_lite.training.optim import tower_optimizer
+from recsys_lite.training import fit, seed_everything, tower_optimizer
 
 FIELDS = (*tiny.FIELDS, POSITION, DEVICE)
 

@@ -8,12 +8,11 @@ from torch.testing import assert_close
 
 import bench.retrieval.two_towers as bench
 from recsys_lite.data.interactions import Interactions, interactions
-from recsys_lite.evaluation.full_ranking import evaluate_retrieval, top_k
+from recsys_lite.evaluation import evaluate_retrieval, top_k
 from recsys_lite.fields import Field, Rows, Vocabulary, choose_columns
 from recsys_lite.models import TowerRetriever
 from recsys_lite.models.two_towers import Tower, TwoTowers
-from recsys_lite.training import fit_retrieval, in_batch_step, seed_everything
-from recsys_lite.training.losses import in_batch_softmax
+from recsys_lite.training import fit_retrieval, in_batch_softmax, in_batch_step, seed_everything
 
 QUERY, CANDIDATE = ("user", "history"), ("item", "price", "genres")
 SIDES = [

@@ -9,10 +9,10 @@ from torch.testing import assert_close
 from bench.retrieval import funnel as bench
 from recsys_lite import data
 from recsys_lite.data.interactions import interactions
-from recsys_lite.evaluation.full_ranking import per_user
+from recsys_lite.evaluation import per_user
 from recsys_lite.models import FM, SplitNetwork
 from recsys_lite.models.neighbours import ItemSums
-from recsys_lite.retrieval.funnel import (
+from recsys_lite.retrieval import (
     Funnel,
     Pairs,
     Stage,

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import normalize
 from torch.testing import assert_close
 
-from recsys_lite.retrieval.index import ExactIndex, FaissIndex, load_index
+from recsys_lite.retrieval import ExactIndex, FaissIndex, load_index
 
 KINDS = ["exact", "hnsw", "ivf"]
 

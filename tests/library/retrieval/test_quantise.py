@@ -8,8 +8,7 @@ from torch.testing import assert_close
 
 import bench.cost.quantise as bench
 from recsys_lite import store
-from recsys_lite.evaluation import predict
-from recsys_lite.evaluation.metrics import auc
+from recsys_lite.evaluation import auc, predict
 from recsys_lite.models import FM, LogisticRegression
 from recsys_lite.retrieval.quantise import BITS, quantised, rounded, shared, table_bytes, tables
 from recsys_lite.store import RESULTS, read_json

@@ -7,12 +7,9 @@ from tiny import FIELDS
 from recsys_lite import data
 from recsys_lite.data.interactions import interactions
 from recsys_lite.data.simulated.planted import PAIRS, planted
-from recsys_lite.evaluation import predict
-from recsys_lite.evaluation.full_ranking import evaluate_retrieval
-from recsys_lite.evaluation.metrics import evaluate
+from recsys_lite.evaluation import evaluate, evaluate_retrieval, predict
 from recsys_lite.fields import Field, Vocabulary
-from recsys_lite.store import WEIGHTS, fingerprint, load_model, read_json
-from recsys_lite.store.trained_retrievers import load_retriever
+from recsys_lite.store import WEIGHTS, fingerprint, load_model, load_retriever, read_json
 
 
 def test_a_fingerprint_depends_on_values_and_not_on_how_they_lie_in_memory():

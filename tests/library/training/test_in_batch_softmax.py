@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
-from recsys_lite.training.losses import in_batch_softmax
+from recsys_lite.training import in_batch_softmax
 
 A_A_B = torch.tensor([0, 0, 1])
 Q = torch.tensor([2 / 3, 1 / 3])

@@ -8,11 +8,9 @@ from tiny import FIELDS, dataset
 from torch.testing import assert_close
 
 from recsys_lite import store
-from recsys_lite.evaluation import predict
-from recsys_lite.evaluation.metrics import log_loss
+from recsys_lite.evaluation import log_loss, predict
 from recsys_lite.models import DCN, FM, LogisticRegression, WideDeep
-from recsys_lite.training import Steps, fit, seed_everything
-from recsys_lite.training.optim import FTRL, wide_deep_optimizers
+from recsys_lite.training import FTRL, Steps, fit, seed_everything, wide_deep_optimizers
 
 QUICK = {"epochs": 4, "batch_size": 64, "lr": 0.02, "progress": False, "patience": 9}
 
@@ -91,7 +89,7 @@ def test_training_stops_early_and_keeps_the_best_epoch():
     losses = [c["log_loss"] for c in result.curve]
     assert len(losses) == result.best_epoch + 2 < 200
     assert min(losses) == losses[result.best_epoch - 1] == result.validation["log_loss"]
-    from recsys_lite.evaluation.metrics import evaluate
+    from recsys_lite.evaluation import evaluate
 
     again = evaluate(data.validation.label, predict(model, data.validation), data.validation.group)
     assert again["log_loss"] == pytest.approx(result.validation["log_loss"], abs=1e-6)
