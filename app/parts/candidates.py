@@ -14,6 +14,7 @@ from recsys_lite import plots
 from recsys_lite.data.interactions import Interactions
 from recsys_lite.evaluation import per_user
 from recsys_lite.explain.retrieval import moved_by
+from recsys_lite.plots import palette
 from recsys_lite.plots.palette import MODEL_COLOURS, NEUTRAL
 
 from ..core.cache import load_interactions, retriever
@@ -119,7 +120,7 @@ def strips(data: Interactions, lists: Mapping[str, tuple[np.ndarray, np.ndarray]
 def bars(table: pd.DataFrame) -> go.Figure:
     """A bar per history film: blue lifts, red lowers."""
     figure = plots.empty(height=70 + 30 * len(table), showlegend=False)
-    colours = [plots.GOOD if c > 0 else plots.BAD for c in table["change"]]
+    colours = [palette.GOOD if c > 0 else palette.BAD for c in table["change"]]
     short = [t if len(t) <= 34 else t[:32] + "…" for t in table["title"]]
     figure.add_bar(
         x=table["change"], y=short, orientation="h", marker={"color": colours}, text=table["title"],

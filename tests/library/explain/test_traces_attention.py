@@ -7,31 +7,17 @@ import pytest
 import tiny
 import torch
 from test_traces_factorised import ROW as PAIR
-from test_traces_factorised import TWO, checked, of_box, stored
+from test_traces_factorised import TWO
+from traced import checked, of_box, stored
 
 from recsys_lite.explain.boxes import ARCHITECTURES
 from recsys_lite.explain.traces import trace
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import InteractingLayer
 from recsys_lite.layers.ensemble import MODULES
-from recsys_lite.models import DHEN, DLRM, MODELS, AutoInt
-from recsys_lite.notebook import traces as show
+from recsys_lite.models import DHEN, DLRM, AutoInt
 
 ATTENTION = ("autoint", "dhen")
-ROWS = (0, 30, 777)
-ALL = [
-    ("autoint", {}),
-    ("autoint", {"layers": 1, "heads": 1}),
-    ("autoint", {"heads": 4, "units": 3, "variant": "code"}),
-    ("autoint", {"hidden": (8, 4), "dropout": 0.5}),
-    ("dhen", {}),
-    ("dhen", {"join": "sum", "layers": 3}),
-    ("dhen", {"out": 2, "bottom": ()}),
-    ("dhen", {"modules": list(MODULES), "layers": 1}),
-    ("dhen", {"modules": list(MODULES), "join": "sum"}),
-    *(("dhen", {"modules": [name], "out": 3}) for name in MODULES),
-    ("dhen", {"modules": ["linear", "dot", "dot"]}),
-]
 MANY = tuple(Field(f"f{k}", "categorical", Vocabulary(["v"])) for k in range(18))
 MANY_ROW = Rows(torch.ones(1, 18, dtype=torch.int32), torch.zeros(1, 0))
 ONE, ONE_ROW = MANY[:1], Rows(torch.ones(1, 1, dtype=torch.int32), torch.zeros(1, 0))
@@ -45,25 +31,6 @@ def with_vectors(model, vectors):
     for f, v in zip(model.fields, vectors, strict=True):
         model.embedding.table.weight[model.embedding.row(f.name, 1)] = torch.tensor(v)
     return model
-
-
-@pytest.mark.parametrize("name", ATTENTION)
-def test_every_box_of_the_stored_models(movielens, criteo, name):
-    for dataset in (movielens, criteo):
-        model = stored(dataset, name)
-        for row in ROWS:
-            rows = dataset.test[row]
-            checked(name, model, rows, trace(name, model, rows))
-
-
-@pytest.mark.parametrize(("name", "options"), ALL, ids=[f"{n}-{k}" for k, (n, _) in enumerate(ALL)])
-def test_every_structure_with_every_kind_of_field(name, options):
-    model = tiny.filled(MODELS[name](tiny.FIELDS, **options), std=0.3).eval()
-    for k in range(4):
-        rows = tiny.rows(4)[k]
-        checked(name, model, rows, trace(name, model, rows))
-    few = tiny.filled(MODELS[name](ONE, **options), std=0.3).eval()  # one field: no pair, nobody else to look at
-    checked(name, few, ONE_ROW, trace(name, few, ONE_ROW))
 
 
 # --- AutoInt --------------------------------------------------------------------------------------------------------
@@ -237,17 +204,6 @@ def test_numbers_become_one_vector(criteo):
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------
-
-
-def test_lines_fit_a_telephone(movielens):
-    models = {name: stored(movielens, name) for name in ATTENTION}
-    models["dhen "] = tiny.filled(DHEN(movielens.fields, modules=list(MODULES), join="sum"), std=0.2).eval()
-    for name, model in models.items():
-        for step in trace(name.strip(), model, movielens.test[30]):
-            for text in (step.formula, step.numbers):
-                cut = show.lines(text)
-                assert re.sub(r"\s", "", "".join(cut)) == re.sub(r"\s", "", text)  # nothing is lost
-                assert max(map(show.width, cut)) <= 40, text
 
 
 def test_dlrm_says_that_there_are_no_numbers(movielens, criteo):

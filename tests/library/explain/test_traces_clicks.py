@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import tiny
 import torch
-from test_traces_factorised import checked, of_box
+from traced import checked, of_box
 
 from recsys_lite.data.simulated.clicks import BIAS, DEVICE, POSITION, missing
 from recsys_lite.explain.boxes import ARCHITECTURES

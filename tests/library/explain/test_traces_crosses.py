@@ -1,35 +1,19 @@
 """Traces of DCN, DCN V2 and GDCN: they are the models', box by box, and the chapters' numbers by hand."""
 
-import re
-
 import numpy as np
 import pytest
 import tiny
 import torch
-from test_traces_factorised import checked, of_box, stored
+from traced import of_box, stored
 
 from recsys_lite.explain.traces import steps, trace
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import CrossNet
-from recsys_lite.models import DCN, DCNV2, GDCN, MODELS
-from recsys_lite.notebook import traces as show
+from recsys_lite.models import DCN, DCNV2, GDCN
 
 CROSSES = ("dcn", "dcn_v2", "gdcn")
-ROWS = (0, 30, 777)
 NUMBERS = (Field("a", "numeric"), Field("b", "numeric"))
 TWO_ONE = Rows(torch.zeros(1, 0, dtype=torch.int32), torch.tensor([[2.0, 1.0]]))  # x₀ = (2, 1)
-VARIANTS = {
-    "dcn": [{}, {"cross_layers": 1}, {"hidden": ()}, {"dropout": 0.5}],
-    "dcn_v2": [
-        {}, {"structure": "parallel"}, {"structure": "cross"}, {"hidden": (), "structure": "parallel"},
-        {"rank": 3}, {"rank": 3, "structure": "parallel", "cross_layers": 1},
-        {"rank": 3, "experts": 2}, {"rank": 2, "experts": 1, "activation": "relu"},
-        {"dim": {"user": 3, "item": 2, "genres": 4, "history": 2}},
-    ],
-    "gdcn": [{}, {"structure": "stacked", "cross_layers": 1}, {"structure": "cross"},
-             {"dim": {"user": 1, "item": 2, "genres": 1, "history": 2}}],
-}  # fmt: skip
-ALL = [(name, options) for name, several in VARIANTS.items() for options in several]
 
 
 @torch.no_grad()
@@ -39,23 +23,6 @@ def put(model, **values):
         target = model.get_parameter(name.replace("__", "."))
         target.copy_(torch.as_tensor(value, dtype=torch.float32).view_as(target))
     return model
-
-
-@pytest.mark.parametrize("name", CROSSES)
-def test_every_box_of_the_stored_models(movielens, criteo, name):
-    for dataset in (movielens, criteo):
-        model = stored(dataset, name)
-        for row in ROWS:
-            rows = dataset.test[row]
-            checked(name, model, rows, trace(name, model, rows))
-
-
-@pytest.mark.parametrize(("name", "options"), ALL, ids=[f"{n}-{k}" for k, (n, _) in enumerate(ALL)])
-def test_every_structure_with_every_kind_of_field(name, options):
-    model = tiny.filled(MODELS[name](tiny.FIELDS, **options), std=0.3).eval()
-    for k in range(6):  # bags that are empty, values that are unseen
-        rows = tiny.rows(6)[k]
-        checked(name, model, rows, trace(name, model, rows))
 
 
 @torch.no_grad()
@@ -261,12 +228,3 @@ def test_powers_stay_readable():
     huge = steps.softmax_of([100.0, 98.0], 1, 0.1192)
     assert huge == r"\frac{e^{98.000 - 100.000}}{e^{98.000 - 100.000} + 1.000} = \frac{0.135}{1.135} = 0.119"
     assert steps.softmax_of([-900.0], 0, 1.0).endswith("= 1.000")
-
-
-def test_lines_fit_a_telephone(movielens):
-    for name in CROSSES:
-        for step in trace(name, stored(movielens, name), movielens.test[30]):
-            for text in (step.formula, step.numbers):
-                cut = show.lines(text)
-                assert re.sub(r"\s", "", "".join(cut)) == re.sub(r"\s", "", text)  # nothing is lost
-                assert max(map(show.width, cut)) <= 40, text

@@ -1,86 +1,25 @@
 """Traces of the factorised models and of the towers: they are the models', box by box and number by number."""
 
 import operator
-import re
 
 import pandas as pd
 import pytest
 import tiny
 import torch
+from traced import checked, of_box, stored
 
-from recsys_lite import data, store
+from recsys_lite import data
 from recsys_lite.explain.boxes import ARCHITECTURES
 from recsys_lite.explain.traces import TRACES, steps, trace
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import DLRM, FM, MODELS, DeepFM, LogisticRegression, NeuMF, SplitNetwork, TwoTowers, WideDeep
 from recsys_lite.notebook import traces as show
 
-FACTORISED = ("logistic_regression", "fm", "wide_deep", "deepfm", "ncf")
-TOWERS = ("dlrm", "two_towers", "split_network")
-ON_CRITEO = ("logistic_regression", "fm", "wide_deep", "deepfm", "dlrm")
-ROWS = (0, 30, 777)
-
 TWO = (
     Field("user", "categorical", Vocabulary(["ann", "bob"])),
     Field("item", "categorical", Vocabulary(["x", "y"], {"x": "_Up & On"})),
 )
 ROW = Rows(torch.tensor([[1, 1]], dtype=torch.int32), torch.zeros(1, 0))
-
-
-def stored(dataset, name):
-    return store.load_model(store.weights_path(dataset.name, dataset.task, name), dataset.fields)
-
-
-def of_box(made, box):
-    return [s for s in made if s.box == box]
-
-
-def checked(name, model, rows, made):
-    """What holds for every trace."""
-    boxes, arrows = ARCHITECTURES[name]
-    first = {box: [s.box for s in made].index(box) for box in range(len(boxes))}
-    assert {s.box for s in made} == set(range(len(boxes)))
-    assert all(first[a] < first[b] for a, b in arrows)  # no box before what it reads
-    assert [s.box for s in made] == sorted(s.box for s in made)
-    for s in made:
-        assert s.title and s.formula and s.numbers and isinstance(s.result, pd.DataFrame)
-        assert s.result.index.is_unique and s.result.columns.is_unique
-        assert s.numbers.count("{") == s.numbers.count("}") and s.formula.count("{") == s.formula.count("}")
-        assert not re.search(r"\\text\{[^}]*[_&%#$\\][^}]*\}", s.numbers)  # no reader of LaTeX trips over a title
-    chance = torch.sigmoid(model(rows)).item()
-    assert made[-1].box == len(boxes) - 1
-    assert made[-1].result.iloc[0, 0] == pytest.approx(chance, abs=1e-6)
-    assert made[-1].numbers.endswith(f"= {chance:.3f}")
-
-
-@pytest.mark.parametrize("name", [*FACTORISED, *TOWERS])
-def test_every_box_on_movielens(movielens, name):
-    model = stored(movielens, name)
-    for row in ROWS:
-        rows = movielens.test[row]
-        checked(name, model, rows, trace(name, model, rows))
-
-
-@pytest.mark.parametrize("name", ON_CRITEO)
-def test_every_box_on_criteo(criteo, name):
-    model = stored(criteo, name)
-    for row in ROWS:
-        rows = criteo.test[row]
-        checked(name, model, rows, trace(name, model, rows))
-
-
-@pytest.mark.parametrize("name", [*FACTORISED, *TOWERS])
-def test_every_box_with_every_kind_of_field(name):
-    sides = {"query": ["user", "history"], "candidate": ["item", "genres"]}
-    more = {
-        "wide_deep": {"crosses": [("user", "item"), ("genres", "item")]},
-        "two_towers": sides,
-        "split_network": sides,
-    }
-    model = tiny.filled(MODELS[name](tiny.FIELDS, **more.get(name, {})))
-    for k in range(12):  # bags that are empty, values that are unseen
-        rows = tiny.rows(12)[k]
-        checked(name, model, rows, trace(name, model, rows))
 
 
 @torch.no_grad()
@@ -255,7 +194,7 @@ def test_what_cannot_be_traced():
     for name, model in (("wide_deep", WideDeep(TWO, use_deep=False)), ("ncf", NeuMF(TWO, use_gmf=False))):
         with pytest.raises(ValueError, match="one part only"):
             trace(name, model, ROW)
-    assert set(TRACES) >= {*FACTORISED, *TOWERS}
+    assert set(TRACES) == {*MODELS, "lightgcn", "pal", "watch_next"}
 
 
 def test_variants_of_the_models():
@@ -279,15 +218,6 @@ def test_variants_of_the_models():
 
 
 # --- in a notebook --------------------------------------------------------------------------------------------------
-
-
-def test_lines_fit_a_telephone(movielens):
-    for name in (*FACTORISED, *TOWERS):
-        for step in trace(name, stored(movielens, name), movielens.test[30]):
-            for text in (step.formula, step.numbers):
-                cut = show.lines(text)
-                assert re.sub(r"\s", "", "".join(cut)) == re.sub(r"\s", "", text)  # nothing is lost
-                assert max(map(show.width, cut)) <= 40, text
 
 
 def test_a_formula_with_lines_of_its_own_stays():
