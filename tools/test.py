@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from build import BROWSERS
-from fresh import prepare
 from times import REPORT
 
 ROOT = Path(__file__).parents[1]
@@ -47,12 +46,14 @@ def main() -> None:
     need_browser()
     run(python, "-c", "from recsys_lite import data; print(data.load('movielens-100k').about['source'])")
     threads = {"OMP_NUM_THREADS": "1", "RECSYS_LITE_STATIC": "1"}
-    # In the order of their names: the longest files start early, so that no worker waits for the other at the end.
+    # In the order that is given, or of their names: the longest files start early, so that no worker waits at the end.
     spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-q"]
+    from fresh import prepare  # imports the library: not before it is checked
+
     # Notebooks first: one closing line of pytest is the last, and it counts the rest.
     with tempfile.TemporaryDirectory() as away:
-        report = f"--junitxml={REPORT}"
-        run(python, "-m", "pytest", *spread, report, *prepare(Path(away)), **threads, JUPYTER_PATH=away)
+        chapters = [f"--junitxml={REPORT}", *prepare(Path(away))]
+        run(python, "-m", "pytest", *spread, *chapters, **threads, JUPYTER_PATH=away)
     run(python, "tools/times.py")
     run(python, "-m", "pytest", *spread, "--durations=20", "recsys_lite", "tests", **threads)
 
