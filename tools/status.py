@@ -12,9 +12,9 @@ from chapters import ROOT, chapters, read, table
 SHOWN = ("torch", "numpy", "pandas", "scikit-learn", "faiss-cpu", "plotly", "ipywidgets", "jupyter-book", "streamlit")
 
 HEAD = """\
-What stands behind these pages. Run times are measured by the test run, which runs two chapters at a time on a machine
-without a graphics card; another machine may need half or twice as long, and a change of less than half is not news. The
-tests run every chapter once more, alone in a fresh environment."""
+What stands behind these pages. Run times are measured by the test run, which runs each chapter alone in a fresh
+environment, two at a time, on a machine without a graphics card; another machine may need half or twice as long, and a
+change of less than half is not news."""
 
 HELP = """\
 - *The data cannot be fetched.* The error names each source that was tried. Fetch `ml-100k.zip` by hand, unzip it, and

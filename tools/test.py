@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from build import BROWSERS
@@ -44,15 +45,17 @@ def main() -> None:
         return
     need_browser()
     run(python, "-c", "from recsys_lite import data; print(data.load('movielens-100k').about['source'])")
-    chapters = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "book").glob("*.ipynb"))
     threads = {"OMP_NUM_THREADS": "1", "RECSYS_LITE_STATIC": "1"}
-    # In the order of their names: the longest files start early, so that no worker waits for the other at the end.
+    # In the order that is given, or of their names: the longest files start early, so that no worker waits at the end.
     spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-q"]
+    from fresh import prepare  # imports the library: not before it is checked
+
     # Notebooks first: one closing line of pytest is the last, and it counts the rest.
-    nbval = ["--nbval-lax", "--nbval-sanitize-with", "book/nbval_sanitize.cfg", "--nbval-cell-timeout", "600"]
-    run(python, "-m", "pytest", *spread, *nbval, "-p", "no:cacheprovider", f"--junitxml={REPORT}", *chapters, **threads)
+    with tempfile.TemporaryDirectory() as away:
+        chapters = [f"--junitxml={REPORT}", *prepare(Path(away))]
+        run(python, "-m", "pytest", *spread, *chapters, **threads, JUPYTER_PATH=away)
     run(python, "tools/times.py")
-    run(python, "-m", "pytest", *spread, "recsys_lite", "tests", **threads)
+    run(python, "-m", "pytest", *spread, "--durations=20", "recsys_lite", "tests", **threads)
 
 
 if __name__ == "__main__":

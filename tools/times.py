@@ -33,7 +33,7 @@ def note_time(slug: str, seconds: float, root: Path = ROOT) -> None:
 
 
 def measured(report: Path) -> dict[str, float]:
-    """Chapter -> seconds of all its cells, the start of its kernel with them, from a JUnit report of nbval.
+    """Chapter -> seconds of all its cells, start of kernel and installation with them, from a JUnit report of nbval.
 
     Raises:
         ValueError: if there is no report, or no chapter in it.

@@ -206,7 +206,7 @@ def test_run_times_are_those_of_the_test_run(tmp_path: Path, capsys) -> None:
         times.measured(tmp_path / "chapters.xml")
     report = tmp_path / times.REPORT
     report.parent.mkdir()
-    cell = '<testcase classname="book.{}.ipynb" name="Cell {}" time="{}" />'.format
+    cell = '<testcase classname="{0}.{0}.ipynb" name="Cell {1}" time="{2}" />'.format
     cases = cell("fm", 0, 4.5) + cell("fm", 1, 30) + cell("dcn", 0, 2.25)
     report.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>")
     assert times.measured(report) == {"dcn": 2.25, "fm": 34.5}

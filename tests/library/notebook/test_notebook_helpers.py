@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io
 import pytest
 
 from recsys_lite import notebook
@@ -118,6 +119,19 @@ def test_live_kernel_gets_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     box.children[0].value = 1
     box.children[1].value = "b"
     assert drawn[0] == "2 a True" and drawn[-1] == "1 b True"
+
+
+def test_live_kernel_shows_plotlys_own_figure_and_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = []
+    monkeypatch.delenv("RECSYS_LITE_STATIC", raising=False)
+    monkeypatch.setattr(plotly.io.renderers, "default", "plotly_mimetype")
+    monkeypatch.setattr("IPython.display.display", lambda shown, **_: sent.append(shown))
+    notebook.show(line(), ALT, "Exact & small.")
+    box = notebook.explore(line, alt=ALT, k=[1, 2])
+    figure, caption, drawn, controls = sent
+    assert figure["application/vnd.plotly.v1+json"]["layout"]["title"]["text"] == "k = 2"
+    assert caption == {"text/html": "<small>Exact &amp; small.</small>", "text/plain": "Exact & small."}
+    assert drawn == figure and controls is box
 
 
 def test_table_is_escaped_and_formatted() -> None:

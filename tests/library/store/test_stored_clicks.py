@@ -4,6 +4,7 @@ import pytest
 
 from recsys_lite import store
 from recsys_lite.evaluation.clicks import against_truth
+from recsys_lite.store import files
 from recsys_lite.store import trained_clicks as stored
 
 
@@ -24,7 +25,7 @@ def test_they_rank_as_the_stored_run_of_their_seed(name, log):
 
 def test_they_are_saved_and_only_fit_their_log(tmp_path, monkeypatch, log):
     model = stored.load("pal", log)
-    monkeypatch.setattr(store, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(files, "WEIGHTS", tmp_path)
     stored.save(model, "pal", log)
     again = stored.load("pal", log)
     assert (again(log.dataset.test[:9]) == model(log.dataset.test[:9])).all()
