@@ -312,6 +312,7 @@ def test_the_page_to_take_away_needs_no_network(criteo):
 CHAPTERS = written()
 
 
+@pytest.mark.slow("opens a page for every chapter")
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda c: c["slug"])
 def test_a_chapters_link_opens_what_it_names(chapter):
     page, _, query_ = chapter["explore"].partition("?")
@@ -324,6 +325,7 @@ def test_a_chapters_link_opens_what_it_names(chapter):
 # --- the other pages ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow("swaps the fields of every stored model")
 @pytest.mark.parametrize("model", [m for m in MODELS if m in names.NAMES and m != "logistic_regression"])
 def test_every_model_can_be_looked_into(model):
     if model not in cache.trained("movielens-100k", "click"):

@@ -3,6 +3,8 @@
 import pytest
 from explorer import on_page, run_cells
 
+pytestmark = pytest.mark.slow("opens every page and runs the notebook cell of every table")
+
 CASES = [
     ("compare", {"models": "fm,dcn_v2", "row": "30", "set.gender": "F", "set.genres": "Comedy|Drama"}, 2),
     ("compare", {"data": "criteo-sample", "models": "fm,deepfm", "row": "5", "set.I3": "7", "detail": "fine"}, 2),

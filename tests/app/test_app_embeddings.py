@@ -50,6 +50,7 @@ def test_the_first_view_tells_what_the_library_computes(movielens):
     assert run_cells(app) == 1
 
 
+@pytest.mark.slow("opens the page for every model")
 def test_every_model_can_be_chosen_and_its_map_is_stored(movielens):
     app = on_page("embeddings", map="tsne")
     for model in known(movielens):

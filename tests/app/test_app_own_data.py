@@ -53,6 +53,7 @@ def test_the_first_view_tells_of_the_example_and_trains_nothing(monkeypatch):
     assert set(app.selectbox(key="control.a").options).isdisjoint({"Two towers", "Neural collaborative filtering"})
 
 
+@pytest.mark.slow("trains, twice")
 def test_the_button_trains_and_the_cells_make_the_same_numbers():
     app = pressed(on_page("own_data"))
     data = table.read_csv(table.example(), table.EXAMPLE)
@@ -77,6 +78,7 @@ def test_changed_settings_hide_the_results_until_they_come_back():
     assert len(said(app)) == 2 and not app.info
 
 
+@pytest.mark.slow("trains every model")
 def test_every_model_on_offer_trains(monkeypatch):
     monkeypatch.setattr(own_data, "EPOCHS", [1])
     small = table.example(rows=400)

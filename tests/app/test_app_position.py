@@ -112,6 +112,7 @@ def test_a_strange_view_falls_back_to_the_stored_runs():
     assert query(on_page("position", view="drawn")) == {"log": "popular", "metric": "ndcg@10"}
 
 
+@pytest.mark.slow("simulates a log and trains three models")
 def test_training_is_the_librarys_and_stays_marked_with_its_settings():
     app = press(on_page("position", view="own", curve=CLIFF, order="random", people="100", seed="3"))
     curve = [1.0] * 3 + [0.1] * 7

@@ -72,6 +72,7 @@ def test_the_first_view_is_a_stored_race_and_trains_nothing(untrained):
     assert run_cells(app) == 1
 
 
+@pytest.mark.slow("trains epochs of a race")
 def test_play_goes_on_by_itself_until_it_is_paused():
     app = press(on_page("race", **SHORT), "Play")
     assert at(app) == 1 and enabled(app) == ["Pause", "Reset"]
@@ -95,6 +96,7 @@ def test_play_goes_on_by_itself_until_it_is_paused():
     assert at(app) == 0 and "No race is stored for these settings" in app.info[0].value and not said(app)
 
 
+@pytest.mark.slow("runs a race to its end")
 def test_the_last_epoch_of_the_live_race_is_that_of_the_stored_one():
     app = press(on_page("race"), "Play")
     while at(app) < 20:

@@ -14,6 +14,8 @@ from recsys_lite import explain
 from recsys_lite.explain.boxes import ARCHITECTURES
 from recsys_lite.explain.traces import TRACES
 
+pytestmark = pytest.mark.slow("opens a page for every step of every trace")
+
 PLACE = ("movielens-100k", "click")
 
 

@@ -66,6 +66,7 @@ def test_the_stored_results_are_whole_and_of_equal_effort():
         assert all(r["settings"][k] == v for r in runs for k, v in best.items())
 
 
+@pytest.mark.slow("starts a pool of processes that train")
 def test_a_run_of_the_pool_is_a_run_of_the_command(monkeypatch):
     monkeypatch.setattr(leaderboard, "TASKS", [("criteo-sample", "click")])
     monkeypatch.setattr(leaderboard, "SEEDS", range(1, 3))  # no seed 0: stored weights stay as they are

@@ -26,6 +26,7 @@ def test_every_job_is_done_once_and_results_can_make_new_ones(monkeypatch):
     assert record == {1: 2, 2: 4, 3: 6, 10: 20}
 
 
+@pytest.mark.slow("starts processes")
 def test_processes_are_started_and_give_what_the_function_gives():
     record = []
     pool.run(json.dumps, lambda: [({"a": 1},), ([1, 2],)], lambda job, text: record.append(text), processes=2)

@@ -12,6 +12,7 @@ def retriever():
     return bench.towers(interactions(), epochs=0)
 
 
+@pytest.mark.slow("scores every film in three forms")
 @torch.no_grad()
 def test_the_three_forms_find_the_same_films(retriever):
     forms = bench.Forms(retriever, retriever.candidates[:300])

@@ -13,6 +13,8 @@ import pytest
 from built import ROOT, built_book
 from notebook_code import written
 
+pytestmark = pytest.mark.slow("builds the book")
+
 VENDOR = ROOT / "book" / "_static" / "vendor"
 CDNS = (
     "jsdelivr",
@@ -57,14 +59,12 @@ def pages(site: Path) -> list[Path]:
     return [page for page in sorted(site.rglob("*.html")) if "_static" not in page.parts]
 
 
-@pytest.mark.slow
 def test_build_has_no_warning() -> None:
     log = built_book()[1]
     assert "exit status 0" in log, log[-3000:]
     assert not re.search(r"\b(WARNING|ERROR)\b", log), log[-3000:]
 
 
-@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(pages: list[Path]) -> None:
     assert len(pages) > 5
     for page in pages:
@@ -74,7 +74,6 @@ def test_pages_load_nothing_from_elsewhere(pages: list[Path]) -> None:
         assert [cdn for cdn in CDNS if cdn in text] == [], page
 
 
-@pytest.mark.slow
 def test_links_and_assets_exist(site: Path, pages: list[Path]) -> None:
     anchors = {page.resolve(): Assets(page).anchors for page in pages}
     dead = []
@@ -91,7 +90,6 @@ def test_links_and_assets_exist(site: Path, pages: list[Path]) -> None:
     assert dead == []
 
 
-@pytest.mark.slow
 def test_every_chapter_has_a_page_and_its_notebook(site: Path) -> None:
     for chapter in written():
         page = site / "book" / f"{chapter['slug']}.html"

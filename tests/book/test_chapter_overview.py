@@ -92,6 +92,7 @@ def scores(random: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndar
     return label, common + 0.5 * random.normal(size=count), common + 0.5 * random.normal(size=count)
 
 
+@pytest.mark.slow("draws thousands of samples")
 def test_the_error_of_an_auc_is_the_spread_over_fresh_samples():
     random = np.random.default_rng(0)
     samples = [scores(random, 400) for _ in range(400)]
@@ -110,6 +111,7 @@ def test_placements_are_shares_of_pairs():
     assert chapter.auc_error(label, score, score) == 0
 
 
+@pytest.mark.slow("draws thousands of samples")
 def test_hanley_and_mcneil_is_exact_for_exponential_scores():
     random, mean = np.random.default_rng(1), 3.0
     auc = mean / (1 + mean)

@@ -92,6 +92,7 @@ def test_planted_truths_are_what_they_say(kind):
     assert_close(explained[:, 0], rest, rtol=1e-3, atol=1e-3)  # what is left is a sum over fields
 
 
+@pytest.mark.slow("draws thousands of samples")
 def test_standard_error_of_an_auc_is_that_of_drawn_scores():
     rng = np.random.default_rng(0)
     label = np.r_[np.ones(60), np.zeros(140)]

@@ -67,7 +67,7 @@ def run(away: Path, arguments: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.slow("runs chapters in fresh environments")
 def test_chapters_install_the_package_and_differences_are_shown(tmp_path: Path) -> None:
     root, away = tiny(tmp_path / "root", {"good": "42\n", "wrong": "43\n"}), tmp_path / "away"
     away.mkdir()
@@ -80,7 +80,7 @@ def test_chapters_install_the_package_and_differences_are_shown(tmp_path: Path) 
     assert sorted(times.measured(away / "report.xml")) == ["good", "wrong"]
 
 
-@pytest.mark.slow
+@pytest.mark.slow("runs chapters in fresh environments")
 def test_a_package_from_elsewhere_is_refused(tmp_path: Path) -> None:
     root, away = tiny(tmp_path / "root", {"good": "42\n"}), tmp_path / "away"
     away.mkdir()

@@ -11,7 +11,7 @@ from built import built_book
 from notebook_code import written
 from playwright.sync_api import Browser, Page, sync_playwright
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow("builds the book and opens its pages in a browser")
 SLUGS = [c["slug"] for c in written()]
 PAGES = ["notation", "glossary", "timeline", "errata", "references"]
 VIEWS = {"light": ("light", 1280), "dark": ("dark", 1280), "telephone": ("light", 360)}

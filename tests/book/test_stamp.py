@@ -20,6 +20,8 @@ import execute  # noqa: E402
 import stamp  # noqa: E402
 import times  # noqa: E402
 
+pytestmark = pytest.mark.slow("stamps copies of the whole book")
+
 UNSET = dict.fromkeys(stamp.KEYS, "")
 SET = {
     "repository": "https://github.com/someone/recsys-lite.git",
@@ -166,7 +168,6 @@ def test_missing_tag_is_named() -> None:
         stamp.stamped(notebook, "a", "b", "x")
 
 
-@pytest.mark.slow
 def test_executing_twice_gives_the_same_text(tmp_path: Path) -> None:
     import nbformat.v4 as v4
 

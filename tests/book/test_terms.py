@@ -86,7 +86,7 @@ def test_without_terms_nothing_happens() -> None:
     assert terms.link_terms(tree, [], "dcn", str) == []
 
 
-@pytest.mark.slow
+@pytest.mark.slow("builds the book")
 def test_chapters_of_the_built_book_link_to_the_glossary() -> None:
     pages = built_book()[0] / "book"
     for path in (ROOT / "book" / f"{chapter['slug']}.ipynb" for chapter in written()):

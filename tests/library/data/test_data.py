@@ -70,6 +70,7 @@ def test_click_by_hand(folder):
                 assert row["item"] not in rated[row["user"]]
 
 
+@pytest.mark.slow("draws all negatives again")
 def test_negatives_were_never_rated_and_are_reproducible(movielens):
     raw = movielens_module.read_raw()
     rated = set(zip(raw.ratings["user"], raw.ratings["item"], strict=True))
@@ -287,7 +288,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow("reads a large file in processes of its own")
 def test_memory_follows_the_tensors_and_not_the_text(tmp_path):
     """300,000 rows: 48 MB of tensors, 76 MB of text, which as Python strings is over 600 MB."""
     text = criteo_module.SAMPLE.read_text()

@@ -172,6 +172,7 @@ def _get(address, folder, queue):
         queue.put(hashlib.sha256(fetch.retrieve(address, known(), folder).read_bytes()).hexdigest())
 
 
+@pytest.mark.slow("starts processes")
 def test_two_processes_fetch_at_once(address, tmp_path):
     folder = tmp_path / "c"
     folder.mkdir()

@@ -152,6 +152,7 @@ def test_a_crossing_must_hold_at_all_larger_sizes(low, found):
     assert crossing_point(table.assign(low=float("nan"))) is None
 
 
+@pytest.mark.slow("runs a benchmark, small")
 def test_the_benchmark_tunes_before_its_seeds_and_ends(monkeypatch):
     data = tiny.dataset(400)
     points = [("criteo-sample.click", "rows", n) for n in (200, 100_000, 100_001)]

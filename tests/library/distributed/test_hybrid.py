@@ -14,6 +14,8 @@ from recsys_lite.distributed import four_processes, hybrid
 from recsys_lite.distributed.two_processes import launch
 from recsys_lite.models import DHEN
 
+pytestmark = pytest.mark.slow("starts several processes with torchrun")
+
 EXACT = 1e-12  # float64
 SMALL = {"dim": 4, "out": 2, "bottom": (5,), "steps": 4}
 

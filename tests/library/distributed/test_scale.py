@@ -13,6 +13,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from recsys_lite.distributed import sharded as scale
 from recsys_lite.distributed import two_processes
 
+pytestmark = pytest.mark.slow("starts several processes with torchrun")
+
 EXACT = 1e-12  # float64; the largest that a correct run has shown is 1e-13, with Adam
 
 

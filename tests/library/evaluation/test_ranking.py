@@ -154,6 +154,7 @@ def test_each_users_last_two_films_are_held_out(movielens):
     assert len(movielens.train) == 100_000 - 2 * 943
 
 
+@pytest.mark.slow("draws negatives for every user")
 def test_evaluation_negatives_were_never_rated_at_any_time_and_are_different(movielens):
     seen = movielens.mask("train", "validation", "test")
     assert seen.sum() == 100_000

@@ -16,6 +16,7 @@ def test_standings_order_by_the_metrics_own_direction():
     assert list(table["model"]) == ["b", "a"] and table["gap"].tolist() == pytest.approx([0, 0.2])
 
 
+@pytest.mark.slow("resamples hundreds of comparisons")
 def test_models_of_equal_truth_are_called_no_difference_most_of_the_time():
     rng = np.random.default_rng(0)
     wrong = 0

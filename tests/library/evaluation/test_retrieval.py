@@ -63,6 +63,7 @@ def test_known_items_never_count_and_equal_scores_are_shared_out():
     assert per_user(train_first, data, "test", k=1)["recall"].tolist() == [1.0, pytest.approx(1 / 3)]
 
 
+@pytest.mark.slow("ranks every film for every user")
 def test_a_constant_scorer_gains_nothing_on_films(films):
     class Constant:
         def scores(self, users):

@@ -101,6 +101,7 @@ def test_films_often_rated(movielens, criteo):
         films.often_rated(criteo)
 
 
+@pytest.mark.slow("compares all scores of all retrievers")
 def test_vectors_of_retrievers_are_those_that_score(movielens):
     data = interactions()
     raw = [str(r) for r in data.items if str(r) in set(films.often_rated(movielens, 1))]
@@ -168,6 +169,7 @@ def test_a_map_of_other_weights_is_refused(movielens, tmp_path, monkeypatch):
         films.stored_map("fm", movielens, 20)
 
 
+@pytest.mark.slow("computes maps")
 def test_the_bench_makes_only_what_is_missing(tmp_path, monkeypatch):
     made = []
 

@@ -134,6 +134,7 @@ def test_models_are_those_of_the_benchmark():
         assert own_curve.settings(order) == {m: bench.best(record, m, order) for m in own_curve.LEARNERS}
 
 
+@pytest.mark.slow("trains a stored run again")
 def test_training_is_that_of_the_stored_runs():
     """With the stored log's curve and all people the stored runs of seed 0 come out again."""
     stored = {r["model"]: r for r in read_json(bench.FILE)["runs"] if r["condition"] == "popular" and r["seed"] == 0}
@@ -175,6 +176,7 @@ def test_the_table_of_a_training(trained):
     assert (by["ndcg low"] < by["ndcg@10"])[1:].all() and (by["ndcg@10"] < by["ndcg high"])[1:].all()
 
 
+@pytest.mark.slow("trains twice")
 def test_the_same_seed_gives_the_same_numbers(trained):
     clicks, table, _ = trained
     torch.manual_seed(99)  # what went before does not matter

@@ -246,6 +246,7 @@ def test_tables_of_curves_and_products():
     )
 
 
+@pytest.mark.slow("draws thousands of logs")
 def test_click_rates_have_katz_intervals_that_cover():
     table = click_rates([1] * 100 + [2] * 100, [1] * 40 + [0] * 60 + [1] * 20 + [0] * 80)
     assert table["relative"].tolist() == [1, 0.5]

@@ -200,6 +200,7 @@ def movielens():
     return interactions()
 
 
+@pytest.mark.slow("ranks every film for every user")
 def test_the_real_data_fit_the_towers_and_the_lists_hold_no_seen_film(movielens):
     sides = movielens.query_fields, movielens.candidate_fields
     model = TwoTowers(sides[0] + sides[1], *([f.name for f in side] for side in sides))

@@ -117,6 +117,7 @@ def test_funnels_refuse_what_makes_no_sense():
         Funnel((stage,)).run(torch.arange(2), torch.zeros(1, 4, dtype=torch.long))
 
 
+@pytest.mark.slow("ranks every film for every user, twice")
 def test_quality_is_that_of_full_ranking():
     films = interactions()
     torch.manual_seed(0)
@@ -172,6 +173,7 @@ def test_the_rule_of_the_screen():
         arrange([1], groups, 0, 1)
 
 
+@pytest.mark.slow("draws negatives for every user")
 def test_drawn_negatives_spare_only_what_is_known():
     films = interactions()
     taken, part = films.mask("train"), CLICKS.train[:6000]

@@ -11,6 +11,8 @@ from recsys_lite.evaluation import evaluate, evaluate_retrieval, predict
 from recsys_lite.fields import Field, Vocabulary
 from recsys_lite.store import WEIGHTS, fingerprint, load_model, load_retriever, read_json
 
+pytestmark = pytest.mark.slow("scores the test part with every stored model")
+
 
 def test_a_fingerprint_depends_on_values_and_not_on_how_they_lie_in_memory():
     layouts = [["a", "bb"], np.array(["a", "bb"], object), np.array(["a", "bb"], "U40")]
