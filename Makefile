@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: start book print app test bench notebooks stamp lint clean help
+.PHONY: start book print app check test bench notebooks stamp lint clean help
 
 start: $(READY)  ## install, fetch data, build the book, open book and explorer
 	$(BIN)/python tools/start.py
@@ -17,6 +17,9 @@ print: $(READY)  ## the whole book on one page, and as PDF where there is a Chro
 
 app: $(READY)  ## open the explorer
 	$(BIN)/python -m app
+
+check: $(READY)  ## style, types, floors and the fast tests: an answer in minutes
+	$(BIN)/python tools/test.py --check
 
 test: $(READY)  ## install a browser if there is none, then lint, types, all tests and notebooks
 	$(BIN)/python tools/test.py

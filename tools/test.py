@@ -1,4 +1,9 @@
-"""Everything that must hold: style, types, chapters, tests, notebooks. `--lint` runs only the first three."""
+"""Everything that must hold: style, types, chapters, tests.
+
+python tools/test.py           all of it
+python tools/test.py --check   style, types, floors, and the tests that are not marked slow: an answer in minutes
+python tools/test.py --lint    style and types only
+"""
 
 from __future__ import annotations
 
@@ -43,11 +48,15 @@ def main() -> None:
     run(python, "tools/stamp.py", "--check")
     if "--lint" in sys.argv:
         return
-    need_browser()
     run(python, "-c", "from recsys_lite import data; print(data.load('movielens-100k').about['source'])")
     threads = {"OMP_NUM_THREADS": "1", "RECSYS_LITE_STATIC": "1"}
     # In the order that is given, or of their names: the longest files start early, so that no worker waits at the end.
     spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "-q"]
+    tests = [*spread, "--durations=20", "recsys_lite", "tests"]
+    if "--check" in sys.argv:
+        run(python, "-m", "pytest", "-m", "not slow", *tests, **threads)
+        return
+    need_browser()
     from fresh import prepare  # imports the library: not before it is checked
 
     # Notebooks first: one closing line of pytest is the last, and it counts the rest.
@@ -55,7 +64,7 @@ def main() -> None:
         chapters = [f"--junitxml={REPORT}", *prepare(Path(away))]
         run(python, "-m", "pytest", *spread, *chapters, **threads, JUPYTER_PATH=away)
     run(python, "tools/times.py")
-    run(python, "-m", "pytest", *spread, "--durations=20", "recsys_lite", "tests", **threads)
+    run(python, "-m", "pytest", *tests, **threads)
 
 
 if __name__ == "__main__":
