@@ -10,6 +10,13 @@ import torch
 
 from recsys_lite import store
 from recsys_lite.explain.boxes import ARCHITECTURES
+from recsys_lite.fields import Field, Rows, Vocabulary
+
+TWO = (
+    Field("user", "categorical", Vocabulary(["ann", "bob"])),
+    Field("item", "categorical", Vocabulary(["x", "y"], {"x": "_Up & On"})),
+)
+PAIR = Rows(torch.tensor([[1, 1]], dtype=torch.int32), torch.zeros(1, 0))
 
 
 def stored(dataset, name):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from notebook_code import definitions
-from test_two_towers import small
+from small import small
 from tiny import filled
 from torch.testing import assert_close
 

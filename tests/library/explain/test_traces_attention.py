@@ -6,9 +6,7 @@ import re
 import pytest
 import tiny
 import torch
-from test_traces_factorised import ROW as PAIR
-from test_traces_factorised import TWO
-from traced import checked, of_box, stored
+from traced import PAIR, TWO, checked, of_box, stored
 
 from recsys_lite.explain.boxes import ARCHITECTURES
 from recsys_lite.explain.traces import trace

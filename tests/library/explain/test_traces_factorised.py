@@ -6,20 +6,13 @@ import pandas as pd
 import pytest
 import tiny
 import torch
-from traced import checked, of_box, stored
+from traced import PAIR, TWO, checked, of_box, stored
 
 from recsys_lite import data
 from recsys_lite.explain.boxes import ARCHITECTURES
 from recsys_lite.explain.traces import TRACES, steps, trace
-from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import DLRM, FM, MODELS, DeepFM, LogisticRegression, NeuMF, SplitNetwork, TwoTowers, WideDeep
 from recsys_lite.notebook import traces as show
-
-TWO = (
-    Field("user", "categorical", Vocabulary(["ann", "bob"])),
-    Field("item", "categorical", Vocabulary(["x", "y"], {"x": "_Up & On"})),
-)
-ROW = Rows(torch.tensor([[1, 1]], dtype=torch.int32), torch.zeros(1, 0))
 
 
 @torch.no_grad()
@@ -110,7 +103,7 @@ def hand_made():
 
 
 def test_fm_by_hand():
-    made = trace("fm", hand_made(), ROW)
+    made = trace("fm", hand_made(), PAIR)
     user, film = r"\text{user: ann}", r"\text{item:  Up and On}"
     assert [s.numbers for s in made] == [
         rf"x_{{{user}}} = 1.000,\quad x_{{{film}}} = 1.000",
@@ -131,7 +124,7 @@ def test_logistic_regression_by_hand():
     with torch.no_grad():
         model.bias.fill_(-0.5)
         model.weights.table.weight[model.weights.row("user", 1)] = 0.5
-    made = trace("logistic_regression", model, ROW)
+    made = trace("logistic_regression", model, PAIR)
     assert made[2].numbers == r"z = \underbrace{(-0.500)}_{\text{bias}} + \underbrace{0.500}_{\text{weights}} = 0.000"
     assert made[3].numbers == r"\hat y = \sigma(0.000) = \frac{1}{1 + e^{-0.000}} = 0.500"
 
@@ -144,7 +137,7 @@ def test_a_network_by_hand():
         model.mlp[0].weight[row] = torch.tensor(w)
     model.mlp[0].bias.copy_(torch.tensor([0.25, 0.0]))
     model.mlp[2].weight.copy_(torch.tensor([[2.0, 5.0]]))
-    one, last = of_box(trace("deepfm", model, ROW), 3)
+    one, last = of_box(trace("deepfm", model, PAIR), 3)
     assert one.numbers == (
         r"\underbrace{0.500 \cdot 1.000}_{\text{user: ann [1]}} + "
         r"\underbrace{0.250 \cdot 1.000}_{\text{item:  Up and On [1]}} "
@@ -164,7 +157,7 @@ def test_a_model_that_does_not_say_the_truth_is_refused(part):
     model = Liar(TWO, dim=2)
     model.load_state_dict(hand_made().state_dict())
     with pytest.raises(ValueError, match="the numbers give"):
-        trace("fm", model, ROW)
+        trace("fm", model, PAIR)
 
 
 def test_a_wrong_number_is_refused():
@@ -180,20 +173,20 @@ def test_a_wrong_number_is_refused():
 
 
 def test_words_name_the_values():
-    made = trace("fm", hand_made(), ROW, {"user": "Ann, 34"})
+    made = trace("fm", hand_made(), PAIR, {"user": "Ann, 34"})
     assert made[0].result.index.tolist() == ["user: Ann, 34", "item: _Up & On"]
 
 
 def test_what_cannot_be_traced():
     with pytest.raises(ValueError, match=r"unknown model 'lr'; there are logistic_regression, fm"):
-        trace("lr", hand_made(), ROW)
+        trace("lr", hand_made(), PAIR)
     with pytest.raises(ValueError, match="got 2 rows, expected one"):
-        trace("fm", hand_made(), ROW[[0, 0]])
+        trace("fm", hand_made(), PAIR[[0, 0]])
     with pytest.raises(ValueError, match="'deepfm' is a DeepFM, got a FM"):
-        trace("deepfm", hand_made(), ROW)
+        trace("deepfm", hand_made(), PAIR)
     for name, model in (("wide_deep", WideDeep(TWO, use_deep=False)), ("ncf", NeuMF(TWO, use_gmf=False))):
         with pytest.raises(ValueError, match="one part only"):
-            trace(name, model, ROW)
+            trace(name, model, PAIR)
     assert set(TRACES) == {*MODELS, "lightgcn", "pal", "watch_next"}
 
 
@@ -209,11 +202,11 @@ def test_variants_of_the_models():
     ):
         tiny.filled(model)
         was = model.training
-        made = trace(name, model, ROW)
+        made = trace(name, model, PAIR)
         assert model.training == was and not any(m._forward_hooks for m in model.modules())
-        checked(name, model.eval(), ROW, made)
+        checked(name, model.eval(), PAIR, made)
     towers = TwoTowers(TWO, **sides, similarity="cosine")
-    u = of_box(trace("two_towers", tiny.filled(towers), ROW), 4)[-1]
+    u = of_box(trace("two_towers", tiny.filled(towers), PAIR), 4)[-1]
     assert u.title == "Divided by its length" and (u.result.to_numpy() ** 2).sum() == pytest.approx(1, abs=1e-5)
 
 
@@ -230,7 +223,7 @@ def test_a_formula_with_lines_of_its_own_stays():
 def test_steps_in_a_notebook(monkeypatch):
     shown = []
     monkeypatch.setattr(show, "display_bundle", shown.append)
-    show.show_steps(trace("fm", hand_made(), ROW))
+    show.show_steps(trace("fm", hand_made(), PAIR))
     heads, formulas = shown[::2], shown[1::2]
     assert len(heads) == len(formulas) == 7
     assert heads[0]["text/html"].startswith("<p><strong>1. The row as numbers.</strong> 2 features")

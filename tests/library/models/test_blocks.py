@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_two_towers import small
+from small import small
 from tiny import FIELDS, filled, rows
 from torch import nn
 from torch.nn.functional import cross_entropy
