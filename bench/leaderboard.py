@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench import pool
@@ -133,12 +133,15 @@ def note(record: dict[str, Any], key: Key, setting: dict[str, Any], test: bool, 
     tried.sort(key=lambda t: space.index(t["setting"]))
 
 
-def run(record: dict[str, Any], save: Callable[[], None], names: list[str], processes: int) -> None:
-    """Fill what is missing in the record, saving after each run."""
-    for dataset, task in TASKS:
+def run(
+    record: dict[str, Any], save: Callable[[], None], names: list[str], processes: int, datasets: Sequence[str] = ()
+) -> None:  # fmt: skip
+    """Fill what is missing in the record, saving after each run; of all data sets if none is named."""
+    tasks = [pair for pair in TASKS if not datasets or pair[0] in datasets]
+    for dataset, task in tasks:
         about = load(dataset, task).about
         record["about"][f"{dataset}.{task}"] = {k: v for k, v in about.items() if isinstance(v, str | int | float)}
-    keys = [(d, t, n) for d, t in TASKS for n in names if possible(d, n)]
+    keys = [(d, t, n) for d, t in tasks for n in names if possible(d, n)]
 
     def keep(job: pool.Job, result: dict[str, Any]) -> None:
         key, setting, _, test = job
@@ -152,12 +155,13 @@ def run(record: dict[str, Any], save: Callable[[], None], names: list[str], proc
 def main() -> None:
     def options(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--models", nargs="+", choices=NAMES, default=NAMES, help="only these")
+        parser.add_argument("--data", nargs="+", choices=list(BATCH), default=list(BATCH), help="only these data sets")
 
     pool.command(
         __doc__,
         FILE,
         {"about": {}, "tuning": {}, "runs": []},
-        lambda record, save, a: run(record, save, a.models, a.processes),
+        lambda record, save, a: run(record, save, a.models, a.processes, a.data),
         options,
     )
 
