@@ -1,24 +1,32 @@
 """Recommender architectures that run: a small PyTorch library derived line by line in a book.
 
-``load`` a data set, build a model, ``fit`` it, ``predict``; everything else lies in the wings, see ARCHITECTURE.md.
+``load`` a data set, build a model, ``fit`` it, ``predict``; every model is offered here, too. All else lies in the
+wings, see ARCHITECTURE.md. Nothing heavy is imported before it is used.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 from ._lazy import lazy
 
 __version__ = "0.1.0"
 
-_MODELS = (
-    "DCN DCNV2 DHEN DLRM EASE FM GDCN MODELS PAL AutoInt DeepFM FieldMLP GradientBoostedTrees ItemKNN LightGCN "
-    "LogisticRegression MatrixFactorisation Model NeuMF NextItem Popularity SplitNetwork TextCNN TwoTowers WatchNext "
-    "WideDeep"
-)
-__getattr__, __dir__ = lazy(
+_get, __dir__ = lazy(
     __name__,
     {
         ".data": "load",
-        ".models": _MODELS,
+        ".models": "MODELS",
         ".training": "fit fit_ranking fit_retrieval seed_everything",
         ".evaluation": "predict",
         ".store": "load_model load_retriever save_model",
     },
 )
+
+
+def __getattr__(name: str) -> Any:
+    """One of the names above, or a model."""
+    if name[:1].isupper() and name in (models := importlib.import_module(".models", __name__)).__all__:
+        return getattr(models, name)
+    return _get(name)

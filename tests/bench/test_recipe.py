@@ -15,11 +15,12 @@ from built import ROOT, copy_tree
 pytestmark = pytest.mark.slow("tunes and trains a model in a copy of the repository")
 
 STEP = re.compile(
-    r"\*\*`(?P<path>[^`]+)`\*\*, (?:new|after `(?P<line>[^`]+)`):\n\n(?P<code> *```python\n.*?\n *```)\n", re.S
+    r"\*\*`(?P<path>[^`]+)`\*\*, (?:new|(?P<how>after|in place of) `(?P<line>[^`]+)`):\n\n"
+    r"(?P<code> *```python\n.*?\n *```)\n",
+    re.S,
 )
 
 LOOK = """
-import json
 from streamlit.testing.v1 import AppTest
 from recsys_lite import FwFM, data, load_model, store
 from recsys_lite.explain import logit_parts
@@ -35,8 +36,6 @@ assert {step.box for step in trace("fwfm", model, dataset.test[0])} == set(range
 
 
 def opened(page, **query):
-    app = AppTest.from_file("streamlit_app.py", default_timeout=120)
-    app.switch_page  # the pages are functions: the address says which
     script = f"import importlib; importlib.import_module('app.pages.{page}').page()"
     app = AppTest.from_string(script, default_timeout=120)
     for key, value in query.items():
@@ -48,9 +47,9 @@ def opened(page, **query):
 
 compare = opened("compare", data="criteo-sample", models="fm,fwfm", row="3")
 assert len(compare.metric) == 2, [m.label for m in compare.metric]
-steps = opened("steps", data="criteo-sample", model="fwfm", row="3")
+steps = opened("steps", data="criteo-sample.click", model="fwfm", row="3")
 assert "fwfm" in str([w.value for w in steps.selectbox]), [w.value for w in steps.selectbox]
-board = opened("leaderboard", data="criteo-sample")
+board = opened("leaderboard", data="criteo-sample.click")
 assert any("fwfm" in str(table.value) for table in board.dataframe), [t.value for t in board.dataframe]
 """
 
@@ -59,15 +58,16 @@ def follow(text: str, root: Path) -> list[str]:
     """Do what the recipe says in a copy; returns the files that it named."""
     named = []
     for step in STEP.finditer(text):
-        lines = textwrap.dedent(step["code"]).split("\n")[1:-1]
-        path, code = root / step["path"], "\n".join(lines) + "\n"
-        if step["line"] is None:
+        code = "\n".join(textwrap.dedent(step["code"]).split("\n")[1:-1]) + "\n"
+        path, line = root / step["path"], step["line"]
+        if line is None:
             assert not path.exists(), path
             path.write_text(code)
         else:
             old = path.read_text()
-            assert old.count(step["line"] + "\n") == 1, f"{step['path']}: expected one line {step['line']!r}"
-            path.write_text(old.replace(step["line"] + "\n", step["line"] + "\n" + code))
+            assert old.count(f"\n{line}\n") == 1, f"{step['path']}: expected one line {line!r}"
+            kept = "" if step["how"] == "in place of" else line + "\n"
+            path.write_text(old.replace(f"\n{line}\n", f"\n{kept}{code}"))
         named.append(step["path"])
     return named
 
@@ -76,21 +76,16 @@ def test_the_recipe_gives_a_model_everywhere(tmp_path):
     copy_tree(tmp_path)
     text = (ROOT / "CONTRIBUTING.md").read_text()
     named = follow(text[text.index("## Add a model") : text.index("## Adding a retriever")], tmp_path)
-    assert len(named) == 9
+    assert len(named) == 10
 
     def run(*command: str) -> None:
         clean = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
         done = subprocess.run([sys.executable, *command], cwd=tmp_path, env=clean, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
 
+    run("-m", "ruff", "check", *named)
+    run("-m", "ruff", "format", "--check", *named)
     run("-m", "bench.leaderboard", "--models", "fwfm", "--data", "criteo-sample")
     run("-c", LOOK)
-    run(
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "tests/library/models/test_fwfm.py",
-        "tests/library/test_floors.py",
-    )
+    tests = ["tests/library/models/test_fwfm.py", "tests/library/test_floors.py"]
+    run("-m", "pytest", "-q", "-p", "no:cacheprovider", *tests)
