@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..fields import Field, Rows, Vocabulary, find_field, pad
 from . import movielens
+from .item_sets import ItemSets
 from .movielens_files import read_raw
 
 QUERY = ("user", "gender", "age", "occupation", "history")
@@ -69,12 +70,11 @@ class Interactions:
             raise ValueError(f"{self.name!r}: {len(self.candidates)} candidate rows for {self.num_items} items")
 
     def mask(self, *parts: str) -> Tensor:
-        """(U, I) whether a user has an item in one of the parts ``train``, ``validation``, ``test``."""
-        out = torch.zeros(self.num_users, self.num_items, dtype=torch.bool)  # one byte a pair
-        for part in parts:
-            user, item = getattr(self, part).T
-            out[user, item] = True
-        return out
+        """(U, I) whether a user has an item in one of the parts ``train``, ``validation``, ``test``.
+
+        For small data: one byte a pair. :class:`~recsys_lite.data.item_sets.ItemSets` says the same of large data.
+        """
+        return ItemSets.of(self, *parts).mask()
 
     def degree(self) -> Tensor:
         """(I,) training interactions of each item."""

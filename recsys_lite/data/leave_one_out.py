@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..fields import Field, Rows, Vocabulary
 from .fetch import sha256
+from .item_sets import ItemSets
 from .movielens_files import read_raw
 
 KINDS = ("train.rating", "test.rating", "test.negative")  # the published files
@@ -59,13 +60,11 @@ class LeaveOneOut:
         return Rows(torch.stack([user, item], 1).int() + 1, torch.zeros(len(user), 0), {}, label, user.int())
 
     def mask(self, *parts: str) -> Tensor:
-        """(U, I) whether a user has an item in one of the parts ``train``, ``validation``, ``test``."""
-        out = torch.zeros(self.num_users, self.num_items, dtype=torch.bool)  # one byte a pair
-        for part in parts:
-            items = getattr(self, part)
-            user, item = items.T if items.dim() == 2 else (torch.arange(self.num_users), items)
-            out[user, item] = True
-        return out
+        """(U, I) whether a user has an item in one of the parts ``train``, ``validation``, ``test``.
+
+        For small data: one byte a pair. :class:`~recsys_lite.data.item_sets.ItemSets` says the same of large data.
+        """
+        return ItemSets.of(self, *parts).mask()
 
 
 def leave_one_out(path: str | os.PathLike[str] | None = None, seed: int = 0, negatives: int = 99) -> LeaveOneOut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..data.item_sets import ItemSets
 from ..data.leave_one_out import LeaveOneOut
 
 K = 10  # length of the list that a user sees
@@ -69,12 +70,12 @@ def places(model: nn.Module, data: LeaveOneOut, part: str = "test") -> dict[str,
     """
     if part not in ("validation", "test"):
         raise ValueError(f"places: unknown part {part!r}; there are 'validation' and 'test'")
-    rival = ~data.mask("train", "validation", part)  # the test item is a rival of the validation item
+    known = ItemSets.of(data, "train", "validation", part)  # the test item is a rival of the validation item
     target, full, sampled = getattr(data, part), [], []
     for users in torch.arange(data.num_users).split(max(1, 2**14 // data.num_items)):
         scores = score_all(model, data, users)  # (B, I)
         own = scores.gather(1, target[users, None]).squeeze(1)  # (B,)
-        full.append(place(scores, own, rival[users]))
+        full.append(place(scores, own, ~known.mask(users)))
         negatives = data.negatives[users]  # (B, m)
         sampled.append(place(scores.gather(1, negatives), own, negatives != target[users, None]))
     join = lambda found: tuple(torch.cat(x) for x in zip(*found, strict=True))  # noqa: E731

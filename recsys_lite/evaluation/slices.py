@@ -13,8 +13,8 @@ from torch import Tensor
 from ..data.interactions import Interactions
 from ..fields import UNSEEN, Dataset
 from . import metrics
-from .full_ranking import K, Retriever, earlier, scored
-from .ranking import hit_rate, place
+from .full_ranking import K, Retriever, wanted_places
+from .ranking import hit_rate
 
 
 def recall_by_degree(
@@ -41,17 +41,10 @@ def recall_by_degree(
         ['0', '1 to 9', '10 to 99', '100 or more']
     """
     group_names = names(*bounds)
-    known, wanted = data.mask(*earlier(part)), data.mask(part)
-    hits, items = [], []
-    for some, scores in scored(retriever, wanted.any(1).nonzero().flatten()):
-        row, item = wanted[some].nonzero().T
-        for at, target in zip(row.split(8192), item.split(8192), strict=True):
-            above, tied = place(scores[at], scores[at, target], ~known[some[at]])
-            hits.append(hit_rate(above, tied - 1, k))  # the item is no rival of itself
-            items.append(target)
+    _, item, above, tied = wanted_places(retriever, data, part, k)
     group = torch.bucketize(data.degree(), torch.tensor(bounds), right=True)
     count = torch.bincount(group, minlength=len(group_names))
-    hit, its = torch.cat(hits).double(), group[torch.cat(items)]
+    hit, its = hit_rate(above, tied, k).double(), group[item]
     found = torch.bincount(its, hit, minlength=len(group_names))
     wanted_count = torch.bincount(its, minlength=len(group_names))
     table = pd.DataFrame({

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ..data.item_sets import ItemSets
 from ..data.leave_one_out import LeaveOneOut
 from ..evaluation.ranking import evaluate_ranking
 from ..fields import Rows
@@ -17,8 +18,11 @@ from .record import Result
 from .settings import Settings, takes
 
 
-def epoch_rows(data: LeaveOneOut, forbidden: Tensor, negatives: int, seed: int, epoch: int) -> Rows:
-    """All training interactions, label 1, each followed by its negatives of this epoch, label 0."""
+def epoch_rows(data: LeaveOneOut, forbidden: ItemSets | Tensor, negatives: int, seed: int, epoch: int) -> Rows:
+    """All training interactions, label 1, each followed by its negatives of this epoch, label 0.
+
+    ``forbidden`` is that of :func:`~recsys_lite.training.draw_negatives`.
+    """
     user, item = data.train.T
     generator = torch.Generator().manual_seed(1_000_000_007 + seed * 100_003 + epoch)  # not that of the order
     items = torch.cat([item[:, None], draw_negatives(forbidden, user, negatives, generator)], 1)  # (N, 1 + negatives)
@@ -37,7 +41,7 @@ class Interacted:
             raise ValueError(f"fit_ranking: expected at least 1 negative for each interaction, got {negatives=}")
         self.data, self.dataset, self.negatives, self.redraw = data, data.name, negatives, redraw
         self.options = {"negatives": negatives, "redraw": redraw, "spare_held_out": spare_held_out}
-        self.forbidden = data.mask("train", "validation", "test") if spare_held_out else data.mask("train")
+        self.forbidden = ItemSets.of(data, "train", *(("validation", "test") if spare_held_out else ()))
 
     def batches(self, epoch: int, settings: Settings, generator: torch.Generator) -> Iterator[Rows]:
         """Interactions and negatives in a new order."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from ..data.interactions import Interactions
+from ..data.item_sets import ItemSets
 from ..fields import UNSEEN, choose_columns, choose_fields
 from ..models.lightgcn import LightGCN
 from ..models.two_towers import TwoTowers
@@ -46,7 +47,7 @@ def bpr_step(data: Interactions, decay: float = 1e-4) -> Step:
     """
     if decay < 0:
         raise ValueError(f"bpr_step: decay must be at least 0, got {decay}")
-    taken = data.mask("train")
+    taken = ItemSets.of(data, "train")
 
     def step(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         users, items = data.train[batch].T

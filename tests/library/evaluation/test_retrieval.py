@@ -5,24 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from small import of_pairs as small
 from torch import nn
 
 from recsys_lite import data as data_module
 from recsys_lite.data.interactions import Interactions, interactions, load_lightgcn_files
 from recsys_lite.evaluation import earlier, evaluate_retrieval, per_user, top_k
-from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import EASE, ItemKNN, Popularity
 from recsys_lite.models.neighbours import interaction_matrix
 from recsys_lite.training import fit_retrieval, seed_everything
-
-
-def small(train, validation, test, users=2, items=5) -> Interactions:
-    ids = lambda n: Rows(torch.arange(n)[:, None].int() + 1, torch.zeros(n, 0))  # noqa: E731
-    train = torch.tensor(train)
-    queries = {"train": ids(users)[train[:, 0]], "known": ids(users), "fresh": ids(users)}
-    fields = [(Field(n, "categorical", Vocabulary(range(k))),) for n, k in (("user", users), ("item", items))]
-    parts = (train, torch.tensor(validation), torch.tensor(test))
-    return Interactions("small", *parts, np.arange(users), np.arange(items), *fields, queries, ids(items))
 
 
 class Fixed:
