@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear, scaled_dot_product_attention
 
 Variant = Literal["paper", "code"]
 
@@ -52,31 +53,41 @@ class InteractingLayer(nn.Module):
         self.dim, self.units, self.heads, self.variant = dim, units, heads, variant
         code = variant == "code"
         self.query, self.key, self.value, self.residual = (nn.Linear(dim, heads * units, bias=code) for _ in range(4))
-        for linear in (self.query, self.key, self.value, self.residual):
-            nn.init.xavier_uniform_(linear.weight)
+        for each in (self.query, self.key, self.value, self.residual):
+            nn.init.xavier_uniform_(each.weight)
             if code:
-                nn.init.zeros_(linear.bias)
+                nn.init.zeros_(each.bias)
         self.norm = nn.LayerNorm(heads * units, eps=1e-8) if code else None
 
-    def _project(self, linear: nn.Linear, e: Tensor) -> Tensor:
-        return torch.relu(linear(e)) if self.variant == "code" else linear(e)
+    @property
+    def scale(self) -> float:
+        r"""What scores are multiplied by: 1, or :math:`1 / \sqrt{d'}` in the authors' code."""
+        return self.units**-0.5 if self.variant == "code" else 1.0
+
+    def project(self, e: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Queries, keys and values (B, H, F, d') and the residual (B, F, H·d'), in one product."""
+        if e.dim() != 3 or e.shape[-1] != self.dim:
+            raise ValueError(f"InteractingLayer: expected (B, F, {self.dim}), got {tuple(e.shape)}")
+        linears = (self.query, self.key, self.value, self.residual)
+        weight = torch.cat([each.weight for each in linears])  # (4·H·d', d)
+        bias = torch.cat([each.bias for each in linears]) if self.variant == "code" else None
+        made = linear(e, weight, bias)
+        made = torch.relu(made) if self.variant == "code" else made
+        q, k, v, residual = made.chunk(4, -1)  # each (B, F, H·d')
+        split = lambda t: t.unflatten(-1, (self.heads, self.units)).transpose(1, 2)  # noqa: E731
+        return split(q), split(k), split(v), residual
 
     def attend(self, e: Tensor) -> tuple[Tensor, Tensor]:
         """Output (B, F, H·d') and attention weights (B, H, F, F), whose last axis sums to 1."""
-        if e.dim() != 3 or e.shape[-1] != self.dim:
-            raise ValueError(f"InteractingLayer: expected (B, F, {self.dim}), got {tuple(e.shape)}")
-        B, F, _ = e.shape
-        q, k, v = (
-            self._project(linear, e).view(B, F, self.heads, self.units).transpose(1, 2)  # (B, H, F, d')
-            for linear in (self.query, self.key, self.value)
-        )
-        scores = q @ k.transpose(-1, -2)  # (B, H, F, F)
-        if self.variant == "code":
-            scores = scores / self.units**0.5
-        attention = scores.softmax(-1)
-        heads = (attention @ v).transpose(1, 2).reshape(B, F, -1)  # (B, F, H·d')
-        out = torch.relu(heads + self._project(self.residual, e))
-        return (out if self.norm is None else self.norm(out)), attention
+        q, k, v, residual = self.project(e)
+        attention = (q @ k.transpose(-1, -2) * self.scale).softmax(-1)  # (B, H, F, F)
+        return self._join(attention @ v, residual), attention
 
     def forward(self, e: Tensor) -> Tensor:
-        return self.attend(e)[0]
+        q, k, v, residual = self.project(e)
+        return self._join(scaled_dot_product_attention(q, k, v, scale=self.scale), residual)
+
+    def _join(self, heads: Tensor, residual: Tensor) -> Tensor:
+        """Heads (B, H, F, d') side by side, the residual, ReLU, and the norm of the authors' code."""
+        out = torch.relu(heads.transpose(1, 2).flatten(2) + residual)  # (B, F, H·d')
+        return out if self.norm is None else self.norm(out)

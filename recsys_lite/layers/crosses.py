@@ -52,7 +52,10 @@ class HashedCrosses(nn.Module):
             offsets.append(total)
             total += min(prod(f.size for f in parts), buckets)
         self.offsets = offsets
-        self.weight = nn.Parameter(torch.zeros(total))
+        if total:
+            self.weight = nn.Parameter(torch.zeros(total))
+        else:  # a parameter without numbers is one that DDP cannot reduce
+            self.register_buffer("weight", torch.zeros(0))
 
     def _values(self, rows: Rows, name: str) -> Tensor:
         """(B, L) value numbers of a field."""

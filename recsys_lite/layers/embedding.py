@@ -73,7 +73,11 @@ class FieldEmbedding(nn.Module):
                     self.table.weight[self.offsets[f.table] + UNSEEN] = 0
         segments = [k for k, f in enumerate(self.fields) for _ in range(f.length)]
         self.register_buffer("segments", torch.tensor(segments), persistent=False)  # (N,) field of each feature
+        first = torch.tensor([self.offsets[f.table] for f in self.fields])
+        self.register_buffer("first", first, persistent=False)  # (F,) first row of each field's table
+        self._runs = _runs(self.fields)
         self._has_bags = any(f.is_bag for f in self.fields)
+        self._has_values = any(f.kind != "categorical" for f in self.fields)  # x_i other than 1
 
     def row(self, name: str, value: int = 0) -> int:
         """The row of the table that holds value number ``value`` of a field (0 for a numeric field)."""
@@ -83,39 +87,64 @@ class FieldEmbedding(nn.Module):
     def active(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """The design matrix's non-zero entries: row numbers (B, N) int64 and values x (B, N); padding has x = 0."""
         index, value = [], []
-        c = m = 0
-        one = torch.ones(len(rows), 1, device=rows.ids.device)
-        for f in self.fields:
-            offset = self.offsets[f.table]
-            if f.kind == "categorical":
-                index.append(rows.ids[:, c : c + 1].long() + offset)
-                value.append(one)
-                c += 1
-            elif f.kind == "numeric":
-                index.append(torch.full_like(one, offset, dtype=torch.int64))
-                value.append(rows.numeric[:, m : m + 1])
-                m += 1
+        first, B, dtype = self.get_buffer("first"), rows.ids.shape[0], self.table.weight.dtype
+        c = m = 0  # columns of ids and numbers that are read
+        for kind, start, stop in self._runs:
+            n, offset = stop - start, first[start:stop]
+            if kind == "categorical":
+                index.append(rows.ids[:, c : c + n] + offset)  # (B, n) int64
+                value.append(rows.numeric.new_ones((), dtype=dtype).expand(B, n))
+                c += n
+            elif kind == "numeric":
+                index.append(offset.expand(B, n))
+                value.append(rows.numeric[:, m : m + n].to(dtype))
+                m += n
             else:
-                bag = rows.bags[f.name]
-                mask = (bag != PADDING).float()
-                index.append(bag.long().clamp(min=0) + offset)
+                bag = rows.bags[self.fields[start].name]
+                mask = (bag != PADDING).to(dtype)
+                index.append(bag.clamp(min=0) + offset)
                 value.append(mask / mask.sum(1, keepdim=True).clamp(min=1))
         return torch.cat(index, 1), torch.cat(value, 1)
+
+    def look_up(self, index: Tensor) -> Tensor:
+        """Rows (…, d) of the table by number. A single column is read as a vector: its gradient is added up faster."""
+        if self.dim == 1 and not self.table.sparse:
+            return self.table.weight[:, 0][index].unsqueeze(-1)
+        return self.table(index)
 
     def expand(self, rows: Rows) -> Tensor:
         """x_i v_i of every active feature, (B, N, d); zero rows where a bag is padded."""
         index, value = self.active(rows)
-        return self.table(index) * value.unsqueeze(-1)  # (B, N, d)
+        vectors = self.look_up(index)
+        return vectors * value.unsqueeze(-1) if self._has_values else vectors  # (B, N, d)
 
     def pool(self, expanded: Tensor) -> Tensor:
         """Sum over the features of each field: (B, N, d) -> (B, F, d)."""
         if not self._has_bags:
             return expanded
-        out = expanded.new_zeros(len(expanded), len(self.fields), self.dim)
+        out = expanded.new_zeros(expanded.shape[0], len(self.fields), expanded.shape[2])
         return out.index_add(1, self.get_buffer("segments"), expanded)  # (B, F, d)
 
     def forward(self, rows: Rows) -> Tensor:
         return self.pool(self.expand(rows))
+
+
+def _runs(fields: Sequence[Field]) -> list[tuple[str, int, int]]:
+    """Neighbouring fields of one kind as (kind, first, behind the last): they are read at once, a bag alone.
+
+    Example:
+        >>> from recsys_lite.fields import Vocabulary
+        >>> a, b = (Field(n, "categorical", Vocabulary(["x"])) for n in "ab")
+        >>> _runs([a, b, Field("n", "numeric")])
+        [('categorical', 0, 2), ('numeric', 2, 3)]
+    """
+    runs: list[tuple[str, int, int]] = []
+    for k, f in enumerate(fields):
+        if runs and runs[-1][0] == f.kind and not f.is_bag:
+            runs[-1] = (f.kind, runs[-1][1], k + 1)
+        else:
+            runs.append((f.kind, k, k + 1))
+    return runs
 
 
 class SizedEmbedding(nn.Module):

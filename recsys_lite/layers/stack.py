@@ -55,11 +55,13 @@ class StackedInput(nn.Module):
             self.blocks[f.name] = slice(place, place + size)
             place += size
         self.width = place
+        self.register_buffer("like", torch.zeros(()), persistent=False)  # its type is that of what comes out
 
     def forward(self, rows: Rows) -> Tensor:
+        numeric = rows.numeric.to(self.get_buffer("like").dtype)
         if self.embedding is None:
-            return rows.numeric
-        return torch.cat([self.embedding(rows).flatten(1), rows.numeric], 1)  # (B, C·d), (B, M) -> (B, N)
+            return numeric
+        return torch.cat([self.embedding(rows).flatten(1), numeric], 1)  # (B, C·d), (B, M) -> (B, N)
 
     def by_field(self, products: Tensor) -> dict[str, Tensor]:
         """Sums of (B, N) products over each field's places: field name -> (B,)."""

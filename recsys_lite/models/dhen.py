@@ -71,7 +71,7 @@ class DHEN(Model):
     def start(self, rows: Rows) -> Tensor:
         """X_0, (B, m, d): a vector of the numbers, where there are any, and one per other field."""
         e = self.embedding(rows)
-        return e if self.bottom is None else torch.cat([self.bottom(rows.numeric).unsqueeze(1), e], 1)
+        return e if self.bottom is None else torch.cat([self.bottom(rows.numeric.to(e.dtype)).unsqueeze(1), e], 1)
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
         """One part per vector that the last layer makes, grouped by module where they are side by side.

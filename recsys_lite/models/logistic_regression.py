@@ -35,7 +35,6 @@ class LogisticRegression(Model):
 def linear_parts(weights: FieldEmbedding, rows: Rows, fine: bool) -> dict[str, Tensor]:
     """The parts of a linear term: one in all, or one per field."""
     if not fine:
-        index, value = weights.active(rows)
-        return {"linear": (weights.table.weight[:, 0][index] * value).sum(1)}
+        return {"linear": weights.expand(rows).squeeze(-1).sum(1)}  # (B, N, 1) -> (B,)
     by_field = weights(rows).squeeze(-1)  # (B, F)
     return {f.name: by_field[:, k] for k, f in enumerate(weights.fields)}

@@ -13,11 +13,14 @@ from .record import Result
 from .retrieval import fit_retrieval
 from .retrieval_steps import bpr_loss, bpr_step, in_batch_step, next_item_step
 from .settings import Settings
+from .tables import LazyAdam, RowwiseAdagrad
 from .trees import fit_trees
 
 __all__ = [
     "FTRL",
+    "LazyAdam",
     "Result",
+    "RowwiseAdagrad",
     "Settings",
     "Steps",
     "Task",

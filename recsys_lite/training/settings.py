@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from .tables import TABLE_OPTIMIZERS, sparse_gradients, table_optimizers
+
 T = TypeVar("T")
 Optimizers = Sequence[torch.optim.Optimizer]
 
@@ -28,7 +30,10 @@ class Settings:
         patience: stop after this many epochs without a better value. Default 2.
         monitor: the validation metric that chooses the epoch. Default ``log_loss``.
         seed: of the order of the rows, of drawn negatives and of dropout in each epoch.
-        optimizer: model -> optimiser or list of optimisers, in place of Adam.
+        optimizer: ``"adam"`` (default: fused, over all rows of all tables), ``"lazy_adam"`` or ``"rowwise_adagrad"``
+            (only the rows of the tables that a batch reads, see :mod:`recsys_lite.training.tables`; fused Adam for the
+            rest; ``weight_decay`` then reaches the rows that are read), or a function model -> optimiser or list of
+            optimisers.
         checkpoint: a path without suffix. After each epoch the whole state is written there, and a later call with the
             same settings goes on after the last finished epoch.
 
@@ -43,7 +48,7 @@ class Settings:
     patience: int = 2
     monitor: str = "log_loss"
     seed: int = 0
-    optimizer: Callable[[nn.Module], torch.optim.Optimizer | Optimizers] | None = None
+    optimizer: str | Callable[[nn.Module], torch.optim.Optimizer | Optimizers] = "adam"
     checkpoint: str | Path | None = None
 
     def __post_init__(self) -> None:
@@ -53,18 +58,26 @@ class Settings:
                 f"got epochs={self.epochs}, batch_size={self.batch_size}, patience={self.patience}, lr={self.lr}, "
                 f"weight_decay={self.weight_decay}"
             )
+        if isinstance(self.optimizer, str) and self.optimizer not in ("adam", *TABLE_OPTIMIZERS):
+            known = ["adam", *TABLE_OPTIMIZERS]
+            raise ValueError(f"training: unknown optimizer {self.optimizer!r}; there are {known}, or a function")
 
     def optimizers(self, model: nn.Module) -> Optimizers:
         """Fused Adam over all parameters, or what ``optimizer`` makes of the model, as a list."""
-        if self.optimizer is None:
+        sparse_gradients(model, False)
+        if self.optimizer == "adam":
             return [torch.optim.Adam(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)]
+        if isinstance(self.optimizer, str):
+            return table_optimizers(model, self.optimizer, self.lr, self.weight_decay)
         made = self.optimizer(model)
         return [made] if isinstance(made, torch.optim.Optimizer) else list(made)
 
     def record(self) -> dict[str, Any]:
         """What a :class:`~recsys_lite.training.record.Result` keeps of them."""
         kept = ("epochs", "batch_size", "lr", "weight_decay", "patience", "monitor")
-        return {k: getattr(self, k) for k in kept} | {"optimizer": "Adam" if self.optimizer is None else "custom"}
+        named = self.optimizer if isinstance(self.optimizer, str) else "custom"
+        named = "Adam" if named == "adam" else named
+        return {k: getattr(self, k) for k in kept} | {"optimizer": named}
 
 
 def takes(**defaults: Any) -> Callable[[Callable[..., T]], Callable[..., T]]:

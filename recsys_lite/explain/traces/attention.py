@@ -73,7 +73,7 @@ def _interacting_steps(
     box, code, (H, F, _) = 2 if place == 0 else 3, layer.variant == "code", alpha.shape
 
     def projected(linear: nn.Linear) -> Tensor:
-        return torch.relu(run.output(linear)) if code else run.output(linear)  # (F, H·d')
+        return torch.relu(linear(run.input(layer))) if code else linear(run.input(layer))  # (F, H·d')
 
     q, k, v = (projected(m).view(F, H, -1).transpose(0, 1) for m in (layer.query, layer.key, layer.value))  # (H, F, d')
     far = alpha * (1 - torch.eye(F)) if F > 1 else alpha
@@ -119,7 +119,7 @@ def _residual_steps(
     place: int, layer: InteractingLayer, run: Run, heads: Tensor, m: int, labels: Sequence[str], e: str
 ) -> list[Step]:  # fmt: skip
     """All heads side by side and the residual, through a ReLU; in the authors' code a norm."""
-    given, pre_res, out = run.input(layer)[m], run.output(layer.residual), run.output(layer)
+    given, pre_res, out = run.input(layer)[m], layer.residual(run.input(layer)), run.output(layer)
     code, size = layer.variant == "code", heads.shape[1]
     res = torch.relu(pre_res) if code else pre_res
     made = out if layer.norm is None else torch.relu(heads + res)  # (F, H·d')

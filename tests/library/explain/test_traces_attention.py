@@ -106,10 +106,8 @@ def test_a_scale_that_is_not_the_papers_is_refused():
 
 def test_a_residual_that_is_left_out_is_refused():
     class Without(InteractingLayer):
-        def attend(self, e):
-            q, k, v, _ = self.query(e), self.key(e), self.value(e), self.residual(e)
-            alpha = (q @ k.transpose(1, 2)).softmax(-1)
-            return torch.relu(alpha @ v), alpha.unsqueeze(1)
+        def _join(self, heads, residual):
+            return super()._join(heads, torch.zeros_like(residual))
 
     with pytest.raises(ValueError, match="the numbers give"):
         trace("autoint", by_hand(Without), THREE_ROW)

@@ -43,11 +43,11 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another():
     assert runs[0] == runs[1] != runs[2]
 
 
-@pytest.mark.parametrize("kind", ["adam", "ftrl"])
+@pytest.mark.parametrize("kind", ["adam", "ftrl", "lazy_adam", "rowwise_adagrad"])
 def test_a_resumed_run_equals_an_unbroken_one(tmp_path, kind):
     def go(epochs, checkpoint=None):
         model = fresh(0.2)
-        optimizer = (lambda m: wide_deep_optimizers(m, lr_deep=0.05)) if kind == "ftrl" else None
+        optimizer = (lambda m: wide_deep_optimizers(m, lr_deep=0.05)) if kind == "ftrl" else kind
         return model, fit(model, dataset(), **(QUICK | {"epochs": epochs}), optimizer=optimizer, checkpoint=checkpoint)
 
     whole_model, whole = go(4)
