@@ -14,6 +14,7 @@ def predict(model: nn.Module, rows: Rows, batch_size: int = 8192) -> Tensor:
     was_training = model.training
     model.eval()
     try:
-        return torch.cat([torch.sigmoid(model(batch)) for batch in rows.batches(batch_size)])
+        made = [torch.sigmoid(model(batch)) for batch in rows.batches(batch_size)]
+        return torch.cat(made) if made else torch.zeros(0)
     finally:
         model.train(was_training)

@@ -143,14 +143,26 @@ def calibration_table(label: object, probability: object, bins: int = 10) -> pd.
 
 
 def evaluate(label: object, probability: object, group: object | None = None) -> dict[str, float]:
-    """All metrics of one list of predictions; ``grouped_auc`` only with groups."""
-    result = {
-        "auc": auc(label, probability),
-        "log_loss": log_loss(label, probability),
-        "normalized_entropy": normalized_entropy(label, probability),
-    }
+    """All metrics of one list of predictions that are defined; ``grouped_auc`` only with groups.
+
+    AUC, normalized entropy and grouped AUC need both labels, and nothing is defined of no rows: what is not defined is
+    left out.
+
+    Example:
+        >>> sorted(evaluate([1, 1], [0.9, 0.8])), evaluate([], [])
+        (['log_loss'], {})
+    """
+    y = np.asarray(label)
+    if y.size == 0:
+        return {}
+    result = {"log_loss": log_loss(label, probability)}
+    if y.min() == y.max():
+        return result
+    result = {"auc": auc(label, probability), **result, "normalized_entropy": normalized_entropy(label, probability)}
     if group is not None and (np.asarray(group) >= 0).all():
-        result["grouped_auc"] = grouped_auc(label, probability, group)
+        both = pd.Series(y).groupby(np.asarray(group)).nunique()
+        if (both > 1).any():
+            result["grouped_auc"] = grouped_auc(label, probability, group)
     return result
 
 

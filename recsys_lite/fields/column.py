@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -12,6 +14,41 @@ Kind = Literal["categorical", "numeric", "multi_hot", "history"]
 
 UNSEEN = 0  # the row number that every vocabulary reserves for values that training never showed
 PADDING = -1  # fills the unused places of a multi-hot or history row; never an embedding row
+
+
+_WHOLE = re.compile(r"(?<=\d)\.0+$")  # of a whole number that is written as another
+
+
+def as_text(value: Any) -> str:
+    """A category as text: a whole number without a point, a missing value as the missing category ``""``.
+
+    Example:
+        >>> as_text(7.0), as_text(float("nan")), as_text("7.50"), as_text(True)
+        ('7', '', '7.50', 'True')
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number, exactly; nothing if it is none."""
+    if isinstance(value, str):
+        text = _WHOLE.sub("", value.strip())
+        return int(text) if re.fullmatch(r"[+-]?[0-9]{1,30}", text) else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    return int(value) if isinstance(value, int) else None
+
+
+def _real(value: Any) -> float | None:
+    """A number; nothing if it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 class Vocabulary:
@@ -40,20 +77,53 @@ class Vocabulary:
         return len(self.values) + 1
 
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
-        """Row numbers (int32) of raw values; 0 for every value that is not in the vocabulary."""
+        """Row numbers (int32) of raw values; 0 for every value that is not in the vocabulary.
+
+        Equal numbers are equal values, whatever their type: 7, 7.0 and ``"7"``. A number that is not whole is no value
+        of a vocabulary of whole numbers, and NaN is the missing category ``""``.
+        """
         raw = np.asarray(raw)
-        if len(self.values) == 0:
+        if len(self.values) == 0 or raw.size == 0:
             return np.zeros(raw.shape, np.int32)
-        if raw.dtype.kind != self.values.dtype.kind:
-            raw = raw.astype(str if self.values.dtype.kind == "U" else self.values.dtype.kind)
-        place = np.searchsorted(self.values, raw)
-        known = self.values[np.minimum(place, len(self.values) - 1)] == raw
-        return np.where(known, place + 1, UNSEEN).astype(np.int32)
+        if raw.dtype != self.values.dtype and {raw.dtype.kind, self.values.dtype.kind} != {"U"}:
+            values, possible = self._converted(raw)
+        else:
+            values, possible = raw, np.True_
+        found = self._found(values)
+        if self.values.dtype.kind == "U" and (found == UNSEEN).any():  # blanks around, or a whole number with ".0"
+            other = np.array([_WHOLE.sub("", v.strip()) for v in values.ravel().tolist()]).reshape(raw.shape)
+            found = np.where(found == UNSEEN, self._found(other), found)
+        return np.where(possible, found, UNSEEN).astype(np.int32)
+
+    def _found(self, values: np.ndarray) -> np.ndarray:
+        place = np.searchsorted(self.values, values)
+        return np.where(self.values[np.minimum(place, len(self.values) - 1)] == values, place + 1, UNSEEN)
+
+    def _converted(self, raw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values in the type of the vocabulary, and which of them it can hold: nothing is cut off or wraps round."""
+        kind, dtype = self.values.dtype.kind, self.values.dtype
+        if kind == "U":
+            return np.array([as_text(v) for v in raw.ravel().tolist()]).reshape(raw.shape), np.True_
+        if kind == raw.dtype.kind == "i":
+            return raw, np.True_  # widths differ, and NumPy compares the wider
+        convert = _whole if kind in "iu" else _real
+        values = [convert(v) for v in raw.ravel().tolist()]
+        if kind in "iu":
+            least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+            values = [v if v is not None and least <= v <= most else None for v in values]
+        filled = np.array([0 if v is None else v for v in values], dtype=dtype).reshape(raw.shape)
+        return filled, np.array([v is not None for v in values]).reshape(raw.shape)
 
     def decode(self, row: int) -> str:
-        """The raw value of a row number, as text."""
+        """The raw value of a row number, as text.
+
+        Raises:
+            ValueError: for a number that is no row, such as the padding of a bag.
+        """
         if row == UNSEEN:
             return "<unseen>"
+        if not 0 < row < len(self):
+            raise ValueError(f"vocabulary: no row {row}; rows are numbered from 0 to {len(self) - 1}")
         return str(self.values[row - 1])
 
     def label(self, row: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .column import PADDING, Field, choose_fields, find_field
+from .column import PADDING, Field, as_text, choose_fields, find_field
 from .rows import Rows, choose_columns, pad
 
 
@@ -57,12 +57,43 @@ class Dataset:
         bags = {f.name for f in self.fields if f.is_bag}
         if set(rows.bags) != bags:
             raise ValueError(f"{where}: expected bags {sorted(bags)}, got {sorted(rows.bags)}")
+        self._check_shapes(where, rows)
         if rows.label is None or rows.label.isnan().any():
             raise ValueError(f"{where}: labels are missing or NaN")
         if not ((rows.label == 0) | (rows.label == 1)).all():
             raise ValueError(f"{where}: labels must be 0 or 1")
-        if rows.numeric.isnan().any():
-            raise ValueError(f"{where}: a numeric column holds NaN")
+        numeric = [f.name for f in self.fields if f.kind == "numeric"]
+        if not (finite := rows.numeric.isfinite()).all():
+            row, column = (~finite).nonzero()[0].tolist()
+            value = "NaN" if rows.numeric[row, column].isnan() else rows.numeric[row, column].item()
+            raise ValueError(f"{where}, row {row}: the number of {numeric[column]!r} is {value}, expected a finite one")
+        categorical = [f for f in self.fields if f.kind == "categorical"]
+        for f, ids in [
+            *zip(categorical, rows.ids.T, strict=True),
+            *((f, rows.bags[f.name]) for f in self.fields if f.is_bag),
+        ]:
+            least = PADDING if f.is_bag else 0
+            if len(ids) and (ids.min() < least or ids.max() >= f.size):
+                row = int(((ids < least) | (ids >= f.size)).nonzero()[0, 0])
+                got = ids[row].tolist()
+                raise ValueError(
+                    f"{where}, row {row}: {f.name!r} holds {got}, expected numbers from {least} to {f.size - 1}"
+                )
+
+    def _check_shapes(self, where: str, rows: Rows) -> None:
+        """As many of everything as there are rows, and types that models can read."""
+        whole = (torch.int32, torch.int64, torch.int16, torch.uint8, torch.int8)
+        tensors = {"ids": rows.ids, "numeric": rows.numeric, "label": rows.label, "group": rows.group}
+        for name, tensor in {**tensors, **rows.bags}.items():
+            if tensor is None:
+                continue
+            if len(tensor) != len(rows):
+                raise ValueError(f"{where}: {name} has {len(tensor)} rows, ids have {len(rows)}")
+            floating = name in ("numeric", "label") and name not in rows.bags
+            if floating and tensor.dtype != torch.float32:
+                raise ValueError(f"{where}: {name} is {tensor.dtype}, expected torch.float32")
+            if not floating and tensor.dtype not in whole:
+                raise ValueError(f"{where}: {name} is {tensor.dtype}, expected whole numbers such as torch.int32")
 
     def field(self, name: str) -> Field:
         """The field of a name.
@@ -154,7 +185,7 @@ def _checked(f: Field, value: Any, record: int) -> Any:
     if f.is_bag:
         if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
             raise ValueError(f"{where}: expected a list of values, got {value!r}")
-        return [str(v) for v in value]
+        return [as_text(v) for v in value]
     if value is None or (isinstance(value, (Sequence, Mapping, set)) and not isinstance(value, str)):
         raise ValueError(f"{where}: expected one value, got {value!r}")
-    return str(value)
+    return as_text(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from ..fields import Field, Rows
@@ -21,7 +22,7 @@ class Model(nn.Module):
     def __init__(self, fields: Sequence[Field], **config: Any):
         super().__init__()
         self.fields = tuple(fields)
-        self.config = config
+        self.config = {k: v.item() if isinstance(v, np.generic) else v for k, v in config.items()}
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
         """The exact additive parts of the logit, each (B,).

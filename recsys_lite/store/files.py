@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -29,7 +30,23 @@ def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """JSON with sorted keys and a line per entry, so that differences are readable."""
-    write_aside(path, lambda p: p.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"))
+    text = as_json(value)
+    write_aside(path, lambda p: p.write_text(text, encoding="utf-8"))
+
+
+def as_json(value: Any) -> str:
+    """The text of a JSON file; numbers may be NumPy's.
+
+    Raises:
+        TypeError: for a value that JSON has no form for.
+    """
+    return json.dumps(value, indent=1, sort_keys=True, default=_plain) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"JSON has no form for {type(value).__name__}")
 
 
 def read_json(path: Path) -> Any:

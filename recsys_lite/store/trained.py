@@ -9,7 +9,7 @@ from typing import Any
 
 from ..fields import Field
 from ..models import MODELS, Model
-from .files import read_json, read_tensors, write_json, write_tensors
+from .files import as_json, read_json, read_tensors, write_json, write_tensors
 
 
 def fingerprint(fields: Sequence[Field]) -> str:
@@ -28,8 +28,9 @@ def save_model(model: Model, path: str | Path, **about: Any) -> None:
     kind = next((name for name, cls in MODELS.items() if cls is type(model)), None)
     if kind is None:
         raise ValueError(f"{type(model).__name__} is not in MODELS; known: {sorted(MODELS)}")
-    write_tensors(path.with_name(path.name + ".safetensors"), model.state_dict())
     record = {"model": kind, "config": model.config, "fields": fingerprint(model.fields), "about": about}
+    as_json(record)  # what cannot be written is told before anything is
+    write_tensors(path.with_name(path.name + ".safetensors"), model.state_dict())
     write_json(path.with_name(path.name + ".json"), record)
 
 
@@ -41,11 +42,17 @@ def load_model(path: str | Path, fields: Sequence[Field]) -> Model:
     """
     path = Path(path)
     record = read_json(path.with_name(path.name + ".json"))
+    wanted = {"model": str, "config": dict, "fields": str}
+    if not isinstance(record, dict) or not all(isinstance(record.get(k), kind) for k, kind in wanted.items()):
+        raise ValueError(f"{path.name}.json: not a record of save_model, which has {', '.join(wanted)}")
     if record["model"] not in MODELS:
         raise ValueError(f"{path}: unknown model {record['model']!r}; known: {sorted(MODELS)}")
     if record["fields"] != fingerprint(fields):
         raise ValueError(f"{path}: these weights were trained on other fields than {[f.name for f in fields]}")
-    model = MODELS[record["model"]](fields, **record["config"])
+    try:
+        model = MODELS[record["model"]](fields, **record["config"])
+    except TypeError as error:  # a setting that this version does not have
+        raise ValueError(f"{path}: written by another version: {error}") from error
     try:
         model.load_state_dict(read_tensors(path.with_name(path.name + ".safetensors")))
     except RuntimeError as error:  # a name or a size that does not fit

@@ -24,7 +24,7 @@ def epoch_rows(data: LeaveOneOut, forbidden: ItemSets | Tensor, negatives: int, 
     ``forbidden`` is that of :func:`~recsys_lite.training.draw_negatives`.
     """
     user, item = data.train.T
-    generator = torch.Generator().manual_seed(1_000_000_007 + seed * 100_003 + epoch)  # not that of the order
+    generator = torch.Generator().manual_seed((1_000_000_007 + seed * 100_003 + epoch) % 2**63)  # not that of the order
     items = torch.cat([item[:, None], draw_negatives(forbidden, user, negatives, generator)], 1)  # (N, 1 + negatives)
     label = torch.zeros(items.shape).index_fill_(1, torch.tensor([0]), 1)
     return data.rows(user.repeat_interleave(items.shape[1]), items.flatten(), label.flatten())

@@ -20,9 +20,10 @@ from .settings import Settings
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch. The same seed gives the same run on the same machine and versions."""
+    seed = int(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed % 2**63)
 
 
 class Task(Protocol):
@@ -81,8 +82,10 @@ class Steps:
         self.state = None if settings.checkpoint is None else Checkpoint(Path(settings.checkpoint))
         if self.state is not None and self.state.exists():
             self.best = self.state.restore(model, self.optimizers, self.result)
-        elif task.from_start:
-            self.result.validation = self._validated()
+        else:
+            start = self._validated()  # an unknown metric is told before the first epoch
+            if task.from_start:
+                self.result.validation = start
 
     @property
     def done(self) -> bool:
@@ -133,7 +136,7 @@ class Steps:
 
     def _epoch(self, epoch: int) -> float:
         """One pass whose draws depend on seed and epoch only, so that a resumed run equals an unbroken one."""
-        seed = self.settings.seed * 100_003 + epoch
+        seed = (self.settings.seed * 100_003 + epoch) % 2**63
         torch.manual_seed(seed)  # dropout
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
@@ -153,5 +156,8 @@ class Steps:
     def _validated(self) -> dict[str, float]:
         metrics = self.task.metrics(self.model, "validation")
         if self.settings.monitor not in metrics:
-            raise ValueError(f"training: unknown metric {self.settings.monitor!r}; there are {sorted(metrics)}")
+            raise ValueError(
+                f"training: unknown metric {self.settings.monitor!r}, or one that the validation part does not define; "
+                f"there are {sorted(metrics)}"
+            )
         return metrics

@@ -52,6 +52,10 @@ class Settings:
     checkpoint: str | Path | None = None
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience", "seed"):  # as NumPy gives them, too
+            object.__setattr__(self, name, int(getattr(self, name)))
+        for name in ("lr", "weight_decay"):
+            object.__setattr__(self, name, float(getattr(self, name)))
         if min(self.epochs, self.batch_size, self.patience) < 1 or self.lr <= 0 or self.weight_decay < 0:
             raise ValueError(
                 "training: epochs, batch_size and patience must be at least 1, lr above 0, weight_decay at least 0; "
