@@ -145,16 +145,13 @@ def calibration_table(label: object, probability: object, bins: int = 10) -> pd.
 def evaluate(label: object, probability: object, group: object | None = None) -> dict[str, float]:
     """All metrics of one list of predictions that are defined; ``grouped_auc`` only with groups.
 
-    AUC, normalized entropy and grouped AUC need both labels, and nothing is defined of no rows: what is not defined is
-    left out.
+    AUC, normalized entropy and grouped AUC need both labels; what is not defined is left out.
 
     Example:
-        >>> sorted(evaluate([1, 1], [0.9, 0.8])), evaluate([], [])
-        (['log_loss'], {})
+        >>> sorted(evaluate([1, 1], [0.9, 0.8]))
+        ['log_loss']
     """
-    y = np.asarray(label)
-    if y.size == 0:
-        return {}
+    y, _ = _checked(label, probability)
     result = {"log_loss": log_loss(label, probability)}
     if y.min() == y.max():
         return result

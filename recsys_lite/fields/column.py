@@ -88,11 +88,12 @@ class Vocabulary:
         if raw.dtype != self.values.dtype and {raw.dtype.kind, self.values.dtype.kind} != {"U"}:
             values, possible = self._converted(raw)
         else:
-            values, possible = raw, np.True_
+            values, possible = raw, np.ones(raw.shape, bool)
         found = self._found(values)
-        if self.values.dtype.kind == "U" and (found == UNSEEN).any():  # blanks around, or a whole number with ".0"
-            other = np.array([_WHOLE.sub("", v.strip()) for v in values.ravel().tolist()]).reshape(raw.shape)
-            found = np.where(found == UNSEEN, self._found(other), found)
+        left = found == UNSEEN
+        if self.values.dtype.kind == "U" and left.any():  # blanks around, or a whole number with ".0"
+            texts, where = np.unique(values[left], return_inverse=True)
+            found[left] = self._found(np.array([_WHOLE.sub("", t.strip()) for t in texts.tolist()]))[where]
         return np.where(possible, found, UNSEEN).astype(np.int32)
 
     def _found(self, values: np.ndarray) -> np.ndarray:
@@ -103,9 +104,10 @@ class Vocabulary:
         """Values in the type of the vocabulary, and which of them it can hold: nothing is cut off or wraps round."""
         kind, dtype = self.values.dtype.kind, self.values.dtype
         if kind == "U":
-            return np.array([as_text(v) for v in raw.ravel().tolist()]).reshape(raw.shape), np.True_
+            text = np.array([as_text(v) for v in raw.ravel().tolist()])
+            return text.reshape(raw.shape), np.ones(raw.shape, bool)
         if kind == raw.dtype.kind == "i":
-            return raw, np.True_  # widths differ, and NumPy compares the wider
+            return raw, np.ones(raw.shape, bool)  # widths differ, and NumPy compares the wider
         convert = _whole if kind in "iu" else _real
         values = [convert(v) for v in raw.ravel().tolist()]
         if kind in "iu":

@@ -68,17 +68,13 @@ class Dataset:
             value = "NaN" if rows.numeric[row, column].isnan() else rows.numeric[row, column].item()
             raise ValueError(f"{where}, row {row}: the number of {numeric[column]!r} is {value}, expected a finite one")
         categorical = [f for f in self.fields if f.kind == "categorical"]
-        for f, ids in [
-            *zip(categorical, rows.ids.T, strict=True),
-            *((f, rows.bags[f.name]) for f in self.fields if f.is_bag),
-        ]:
-            least = PADDING if f.is_bag else 0
-            if len(ids) and (ids.min() < least or ids.max() >= f.size):
-                row = int(((ids < least) | (ids >= f.size)).nonzero()[0, 0])
+        columns = list(zip(categorical, rows.ids.T, strict=True))
+        for f, ids in columns + [(f, rows.bags[f.name]) for f in self.fields if f.is_bag]:
+            least, most = PADDING if f.is_bag else 0, f.size - 1
+            if ids.numel() and (ids.min() < least or ids.max() > most):
+                row = int(((ids < least) | (ids > most)).nonzero()[0, 0])
                 got = ids[row].tolist()
-                raise ValueError(
-                    f"{where}, row {row}: {f.name!r} holds {got}, expected numbers from {least} to {f.size - 1}"
-                )
+                raise ValueError(f"{where}, row {row}: {f.name!r} holds {got}, expected numbers from {least} to {most}")
 
     def _check_shapes(self, where: str, rows: Rows) -> None:
         """As many of everything as there are rows, and types that models can read."""

@@ -41,8 +41,10 @@ class Labelled:
         return binary_cross_entropy_with_logits(model(batch), batch.label)  # type: ignore[arg-type]
 
     def metrics(self, model: nn.Module, part: str) -> dict[str, float]:
-        """Those of :func:`~recsys_lite.evaluation.metrics.evaluate`."""
+        """Those of :func:`~recsys_lite.evaluation.metrics.evaluate`; none for a part without rows."""
         rows: Rows = getattr(self.data, part)
+        if not len(rows):
+            return {}
         return evaluate(rows.label, predict(model, rows), rows.group)
 
     def higher(self, metric: str) -> bool:

@@ -59,7 +59,7 @@ def test_nan_labels_and_numbers_are_refused():
         Dataset("tiny", "x", FIELDS, rows(5), bad, rows(5))
     bad = rows(10)
     bad.numeric[0, 0] = float("nan")
-    with pytest.raises(ValueError, match="a numeric column holds NaN"):
+    with pytest.raises(ValueError, match="the number of 'price' is NaN"):
         Dataset("tiny", "x", FIELDS, rows(5), rows(5), bad)
 
 
