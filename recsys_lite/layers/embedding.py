@@ -84,7 +84,7 @@ class FieldEmbedding(nn.Module):
         """The design matrix's non-zero entries: row numbers (B, N) int64 and values x (B, N); padding has x = 0."""
         index, value = [], []
         c = m = 0
-        one = torch.ones(len(rows), 1, device=rows.ids.device)
+        one = torch.ones(rows.ids.shape[0], 1, device=rows.ids.device)
         for f in self.fields:
             offset = self.offsets[f.table]
             if f.kind == "categorical":
@@ -111,7 +111,7 @@ class FieldEmbedding(nn.Module):
         """Sum over the features of each field: (B, N, d) -> (B, F, d)."""
         if not self._has_bags:
             return expanded
-        out = expanded.new_zeros(len(expanded), len(self.fields), self.dim)
+        out = expanded.new_zeros(expanded.shape[0], len(self.fields), self.dim)
         return out.index_add(1, self.get_buffer("segments"), expanded)  # (B, F, d)
 
     def forward(self, rows: Rows) -> Tensor:
