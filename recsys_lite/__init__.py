@@ -20,7 +20,7 @@ _get, __dir__ = lazy(
         ".models": "MODELS",
         ".training": "fit fit_ranking fit_retrieval seed_everything",
         ".evaluation": "predict",
-        ".store": "load_model load_retriever save_model",
+        ".store": "export load_model load_retriever save_model",
     },
 )
 

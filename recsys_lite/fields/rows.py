@@ -75,6 +75,9 @@ class Rows:
             yield self[index]
 
 
+torch.export.register_dataclass(Rows, serialized_type_name="recsys_lite.fields.Rows")  # so that programs take rows
+
+
 def concatenate(parts: Sequence[Rows]) -> Rows:
     """Rows one below the other. All parts have the same fields."""
     if not parts:

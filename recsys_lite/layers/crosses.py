@@ -42,6 +42,7 @@ class HashedCrosses(nn.Module):
         self.fields = tuple(fields)
         self.crosses = tuple(tuple(c) for c in crosses)
         self.buckets = buckets
+        self.sizes: list[tuple[int, ...]] = []  # of each cross's fields; a vocabulary's own size goes through NumPy
         offsets, total = [], 0
         for cross in self.crosses:
             parts = [find_field(fields, name) for name in cross]
@@ -49,8 +50,9 @@ class HashedCrosses(nn.Module):
                 raise ValueError(f"cross {cross}: expected two to four different fields")
             if numeric := [f.name for f in parts if f.vocabulary is None]:
                 raise ValueError(f"cross {cross}: field {numeric[0]!r} is numeric; cross categorical fields")
+            self.sizes.append(tuple(f.size for f in parts))
             offsets.append(total)
-            total += min(prod(f.size for f in parts), buckets)
+            total += min(prod(self.sizes[-1]), buckets)
         self.offsets = offsets
         if total:
             self.weight = nn.Parameter(torch.zeros(total))
@@ -77,7 +79,7 @@ class HashedCrosses(nn.Module):
 
     def bucket(self, k: int, values: Tensor) -> Tensor:
         """The weight's number (...,) of combinations (..., fields of cross k)."""
-        sizes = [find_field(self.fields, name).size for name in self.crosses[k]]
+        sizes = self.sizes[k]
         index = torch.zeros_like(values[..., 0])
         if prod(sizes) <= self.buckets:
             for i, size in enumerate(sizes):
@@ -89,7 +91,7 @@ class HashedCrosses(nn.Module):
 
     def forward(self, rows: Rows) -> Tensor:
         if not self.crosses:
-            return self.weight.new_zeros(len(rows), 0)
+            return self.weight.new_zeros(rows.ids.shape[0], 0)
         parts = []
         for k in range(len(self.crosses)):
             values, counts = self.combinations(rows, k)

@@ -66,7 +66,7 @@ class AutoInt(Model):
         for layer in self.layers:
             e = layer(e)  # (B, F, H·d')
         by_field = (e * self.combine.weight.view(1, *e.shape[1:])).sum(-1)  # (B, F)
-        parts = {"bias": self.combine.bias.expand(len(rows))}
+        parts = {"bias": self.combine.bias.expand(rows.ids.shape[0])}
         if fine:
             parts |= {f.name: by_field[:, k] for k, f in enumerate(self.fields)}
         else:

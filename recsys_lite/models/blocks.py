@@ -41,7 +41,7 @@ class FieldMLP(Model):
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
         e = self.embedding(rows)  # (B, F, d)
-        bias = {"bias": self.bias.expand(len(rows))}
+        bias = {"bias": self.bias.expand(rows.ids.shape[0])}
         if fine and len(self.mlp) == 1:  # no hidden layer
             by_field = (e * self.mlp.get_parameter("0.weight").view(e.shape[1:])).sum(2)  # (B, F)
             return bias | {f.name: by_field[:, k] for k, f in enumerate(self.fields)}
@@ -90,7 +90,7 @@ class TextCNN(Model):
         x = self.vector(rows.bags[self.text.name])
         if self.others is not None:
             x = torch.cat([self.others(rows).flatten(1), x], 1)  # (B, (F - 1)·d + channels)
-        return {"bias": self.bias.expand(len(rows)), "network": self.mlp(x).squeeze(1)}
+        return {"bias": self.bias.expand(rows.ids.shape[0]), "network": self.mlp(x).squeeze(1)}
 
 
 class NextItem(nn.Module):

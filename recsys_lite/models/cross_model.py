@@ -62,7 +62,7 @@ class CrossModel(Model):
         """
         x0 = self.input(rows)  # (B, N)
         states = self.cross.states(x0)
-        parts = {"bias": self.combine.bias.expand(len(rows))}
+        parts = {"bias": self.combine.bias.expand(rows.ids.shape[0])}
         if self.structure == "stacked":
             network = nn.Sequential(self.mlp, self.combine)  # type: ignore[arg-type]
             if not fine:

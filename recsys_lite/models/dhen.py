@@ -83,7 +83,7 @@ class DHEN(Model):
             x = layer(x)
         by_vector = (x * self.combine.weight.view(1, *x.shape[1:])).sum(-1)  # (B, m)
         last: EnsembleLayer = self.layers[-1]  # type: ignore[assignment]
-        parts = {"bias": self.combine.bias.expand(len(rows))}
+        parts = {"bias": self.combine.bias.expand(rows.ids.shape[0])}
         out = int(last.interactions[0].out)  # type: ignore[arg-type]
         for k in range(by_vector.shape[1]):
             place = f"{k // out + 1} {last.names[k // out]}" if last.weights is None else "sum of modules"

@@ -86,7 +86,10 @@ class DLRM(Model):
 
     def dots(self, rows: Rows, e: Tensor) -> tuple[Tensor, Tensor]:
         """The same from embeddings (B, C, d) that were looked up elsewhere."""
-        z0 = self.bottom(rows.numeric.to(e.dtype)) if self.bottom is not None else self.constant.expand(len(rows), -1)  # type: ignore[union-attr]
+        if self.bottom is not None:
+            z0 = self.bottom(rows.numeric.to(e.dtype))
+        else:
+            z0 = self.constant.expand(rows.ids.shape[0], -1)  # type: ignore[union-attr]
         return z0, dot_interaction(torch.cat([z0.unsqueeze(1), e], 1))  # (B, 1 + C, d) -> (B, pairs)
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ class FM(Model):
 
     def linear_and_pairs(self, rows: Rows, expanded: Tensor, fine: bool) -> dict[str, Tensor]:
         """The parts of the formula above; ``expanded`` (B, N, d) are the :math:`x_i v_i` of the active features."""
-        parts = {"bias": self.bias.expand(len(rows)), **linear_parts(self.weights, rows, fine)}
+        parts = {"bias": self.bias.expand(rows.ids.shape[0]), **linear_parts(self.weights, rows, fine)}
         if not fine:
             return {**parts, "pairs": fm_interaction(expanded)}
         e = self.embedding.pool(expanded)  # (B, F, d)

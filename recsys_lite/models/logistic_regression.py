@@ -29,7 +29,7 @@ class LogisticRegression(Model):
         self.weights = FieldEmbedding(fields, dim=1, std=0, share=False)
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
-        return {"bias": self.bias.expand(len(rows)), **linear_parts(self.weights, rows, fine)}
+        return {"bias": self.bias.expand(rows.ids.shape[0]), **linear_parts(self.weights, rows, fine)}
 
 
 def linear_parts(weights: FieldEmbedding, rows: Rows, fine: bool) -> dict[str, Tensor]:

@@ -77,7 +77,7 @@ class NeuMF(Model):
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
         pair = Rows(rows.ids[:, self.columns], rows.numeric[:, :0])
-        parts = {} if self.bias is None else {"bias": self.bias.expand(len(rows))}
+        parts = {} if self.bias is None else {"bias": self.bias.expand(rows.ids.shape[0])}
         if self.gmf is not None:
             products = self.gmf(pair).prod(1) * self.h[: self.gmf.dim]  # (B, 2, d) -> (B, d)
             if fine:

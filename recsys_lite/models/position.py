@@ -194,5 +194,5 @@ class WatchNext(Model):
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
         s = self.tower(rows)
         if self.training and self.dropout:
-            s = s * (torch.rand(len(rows), device=s.device) >= self.dropout)
+            s = s * (torch.rand(rows.ids.shape[0], device=s.device) >= self.dropout)
         return {**self.served.parts(rows, fine), "position": s}

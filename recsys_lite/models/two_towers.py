@@ -100,7 +100,7 @@ class TwoTowers(Model):
         u = self.query(choose_columns(self.fields, rows, self.query_names))
         v = self.candidate(choose_columns(self.fields, rows, self.candidate_names))
         products = u * v / self.temperature  # (B, out)
-        bias = {"bias": self.bias.expand(len(rows))}
+        bias = {"bias": self.bias.expand(rows.ids.shape[0])}
         if fine:
             return bias | {f"number {k + 1}": products[:, k] for k in range(products.shape[1])}
         return bias | {"dot": products.sum(1)}

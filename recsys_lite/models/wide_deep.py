@@ -62,7 +62,7 @@ class WideDeep(Model):
         self.mlp = MLP(len(self.fields) * dim, hidden, outputs=1, dropout=dropout) if use_deep else None
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
-        parts = {"bias": self.bias.expand(len(rows))}
+        parts = {"bias": self.bias.expand(rows.ids.shape[0])}
         if self.weights is not None and self.crosses is not None:
             parts |= linear_parts(self.weights, rows, fine)
             crosses = self.crosses(rows)  # (B, K)

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from tiny import FIELDS, dataset, rows
+from tiny import FIELDS, dataset, filled, rows
 
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary, concatenate
+from recsys_lite.models import FM
 
 GOOD = {"user": "u1", "item": "i2", "price": 1.5, "genres": ["a", "c"], "history": ["i5"]}
 
@@ -118,3 +119,15 @@ def test_vocabulary_reserves_row_zero_and_sorts():
 def test_a_field_names_what_is_wrong(arguments, message):
     with pytest.raises(ValueError, match=message):
         Field(*arguments)
+
+
+def test_a_program_takes_rows_of_any_number(tmp_path):
+    model = filled(FM(FIELDS))
+    free = {0: torch.export.Dim("batch", min=1)}
+    shapes = ([free, free, {"genres": free, "history": free}, free, free],)  # as the fields of Rows
+    program = torch.export.export(model, (rows(3),), dynamic_shapes=shapes, strict=False)
+    program.example_inputs = None  # else they are written as a pickle
+    torch.export.save(program, tmp_path / "fm.pt2")
+    run = torch.export.load(tmp_path / "fm.pt2").module()
+    for count in (1, 2, 7):
+        torch.testing.assert_close(run(rows(count, seed=1)), model(rows(count, seed=1)))

@@ -23,7 +23,7 @@ FLOORS = [
     {"evaluation"},
     {"training"},
     {"distributed", "store.trained"},
-    {"retrieval", "explain"},
+    {"retrieval", "explain", "store.programs"},
     {"lab", "plots"},
     {"notebook"},
 ]
@@ -36,7 +36,7 @@ MOST_LINES = 300
 
 
 def wing(module: str) -> str:
-    """The wing of a module: its first part; of ``store`` the files lie on the ground, the weights above models."""
+    """The wing of a module: its first part; in ``store`` files lie on the ground, weights above models."""
     parts = module.split(".")[1:]
     if parts[:1] == ["store"]:
         return ".".join(parts[:2]).removesuffix("_clicks").removesuffix("_retrievers")

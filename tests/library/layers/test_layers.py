@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from tiny import FIELDS, rows
+from tiny import FIELDS, filled, rows
 from torch.testing import assert_close
 
 from recsys_lite.fields import Field, Rows, Vocabulary
@@ -158,6 +158,38 @@ def test_small_crosses_have_a_weight_each_and_large_ones_stay_in_their_block():
     hashed = layer.bucket(1, grid)
     assert hashed.min() >= layer.offsets[1] and hashed.max() < len(layer.weight) == 63 + 70
     assert len(hashed.unique()) > 50  # 144 combinations over 70 buckets: most are in use
+
+
+def exact_bucket(layer, k, values):
+    """The bucket of one combination with Python's numbers, which never overflow."""
+    prime, multipliers = 2**31 - 1, (1_640_531_527, 2_097_192_037, 1_181_783_497, 1_442_695_041)
+    index = 0
+    for value, multiplier in zip(values, multipliers, strict=False):
+        index = (index + (max(value, 0) + 1) * multiplier) % prime
+    return index * multipliers[0] % prime % layer.buckets + layer.offsets[k]
+
+
+def test_hashed_buckets_are_those_that_stored_weights_were_trained_on():
+    wide = [Field(n, "categorical", Vocabulary(range(40))) for n in "abcd"]
+    layer = HashedCrosses(wide, [("a", "b"), ("a", "b", "c"), ("a", "b", "c", "d")], buckets=1000)
+    g = torch.Generator().manual_seed(0)
+    for k, width in enumerate((2, 3, 4)):
+        largest = 2**31 - 1  # of int32
+        ends = torch.tensor([[first] * (width - 1) + [last] for first in (-1, 0, largest) for last in (-1, 1, largest)])
+        values = torch.cat([ends, torch.randint(0, largest, (500, width), generator=g)])
+        found = layer.bucket(k, values)
+        assert found.tolist() == [exact_bucket(layer, k, v) for v in values.tolist()]
+        assert found.dtype == torch.int64 and found.min() >= layer.offsets[k] and found.max() < 1000 * (k + 1)
+    assert layer.bucket(0, torch.tensor([[1, 2], [39, 7], [0, 0]])).tolist() == [814, 739, 447]
+    assert layer.bucket(2, torch.tensor([[1, 2, 3, 4]])).tolist() == [2039]
+
+
+def test_crosses_compile_without_a_break():
+    layer = filled(HashedCrosses(FIELDS, [("user", "item"), ("user", "item", "genres")], buckets=70))
+    torch._dynamo.reset()
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    for count in (2, 7):
+        assert_close(compiled(rows(count)), layer(rows(count)))
 
 
 @pytest.mark.parametrize(
