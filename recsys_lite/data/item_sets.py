@@ -52,6 +52,12 @@ class ItemSets:
             pairs.append(items if items.dim() == 2 else torch.stack([torch.arange(data.num_users), items], 1))
         return cls(torch.cat(pairs), data.num_users, data.num_items)
 
+    def without(self, other: ItemSets) -> ItemSets:
+        """The items that another has not."""
+        user, item = self.pairs(torch.arange(self.num_users))
+        keep = ~other.contains(user, item)
+        return ItemSets(torch.stack([user, item], 1)[keep], self.num_users, self.num_items)
+
     def contains(self, users: Tensor, items: Tensor) -> Tensor:
         """Whether a user has an item; the two shapes are broadcast. Time: log N for each pair."""
         keys = users * self.num_items + items

@@ -106,7 +106,7 @@ def encode(
             ids.append(vocabulary.encode(cells.to_numpy(str)))
         elif kind == "numeric":
             x, scales[column] = _scaled(cells, bounds[1])
-            fields.append(Field(column, "numeric", transform="standardised"))
+            fields.append(Field(column, "numeric", transform="standardised", scale=scales[column]))
             numeric.append(x)
         elif kind == "bag":
             lists = [list(dict.fromkeys(v.strip() for v in c.split("|") if v.strip())) for c in cells]

@@ -68,6 +68,8 @@ def wanted_places(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Every interaction of a part: user, item, and its place among the items that the user has not in earlier parts.
 
+    An item of the part that the user has in an earlier one, too, is no candidate and not asked for.
+
     The place is two numbers as :func:`~recsys_lite.evaluation.hit_rate` and :func:`~recsys_lite.evaluation.ndcg` take
     them: how many candidates stand above the item, and how many others share its score. From k above on, where both
     metrics are 0 whatever is tied, it says k and 0. So the k best of each user are all that is sought.
@@ -78,7 +80,8 @@ def wanted_places(
     Raises:
         ValueError: as :func:`per_user`.
     """
-    known, wanted = ItemSets.of(data, *earlier(part)), ItemSets.of(data, part)
+    known = ItemSets.of(data, *earlier(part))
+    wanted = ItemSets.of(data, part).without(known)  # what is known is no candidate, so nobody can find it
     found, done = torch.empty(4, int(wanted.count.sum()), dtype=torch.int64), 0
     for users, scores in scored(retriever, wanted.count.nonzero().flatten(), data.num_items):
         if scores.shape != (len(users), data.num_items):

@@ -149,6 +149,7 @@ class Field:
             name by default.
         about: one sentence for a reader.
         transform: of a numeric field, in words (``"log(1 + x)"``).
+        scale: of a numeric field, the mean and the standard deviation of the training part that it is standardised by.
 
     Raises:
         ValueError: if the vocabulary or the length does not fit the kind.
@@ -161,6 +162,7 @@ class Field:
     table: str = ""
     about: str = ""
     transform: str = ""
+    scale: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in ("categorical", "numeric", "multi_hot", "history"):

@@ -181,7 +181,8 @@ def _checked(f: Field, value: Any, record: int) -> Any:
     if f.is_bag:
         if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
             raise ValueError(f"{where}: expected a list of values, got {value!r}")
-        return [as_text(v) for v in value]
+        values = [as_text(v) for v in value]
+        return list(dict.fromkeys(values)) if f.kind == "multi_hot" else values  # a set holds a value once
     if value is None or (isinstance(value, (Sequence, Mapping, set)) and not isinstance(value, str)):
         raise ValueError(f"{where}: expected one value, got {value!r}")
     return as_text(value)

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ..fields import Rows
 from ..store.files import read_json, read_tensors, write_json, write_tensors
 from .record import Result
 from .settings import Optimizers
 
 
-class Checkpoint:
-    """Weights now and at their best, the optimisers' tensors, the record: two files beside a path without suffix."""
+def digest(*values: Any) -> str:
+    """A hash of tensors, rows and texts: other numbers, another hash."""
+    made = hashlib.sha256()
+    for value in values:
+        if isinstance(value, Rows):
+            parts = [value.ids, value.numeric, value.label, value.group, *(value.bags[k] for k in sorted(value.bags))]
+            made.update(digest(*parts).encode())
+        elif isinstance(value, Tensor):
+            made.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            made.update(value.detach().cpu().contiguous().numpy().tobytes())
+        else:
+            made.update(repr(value).encode())
+    return made.hexdigest()
 
-    def __init__(self, path: Path):
+
+class Checkpoint:
+    """Weights now and at their best, the optimisers' tensors, the record: two files beside a path without suffix.
+
+    Args:
+        path: without suffix.
+        data: a hash of what is trained and validated on, see :func:`digest`.
+    """
+
+    def __init__(self, path: Path, data: str):
+        self.data = data
         self.tensors = path.with_name(path.name + ".safetensors")
         self.record = path.with_name(path.name + ".json")
 
@@ -32,13 +57,18 @@ class Checkpoint:
         # The record names its tensors file: a stop between the two writes leaves the older pair whole.
         name = self.tensors.with_name(f"{self.tensors.stem}.epoch{epoch}.safetensors")
         write_tensors(name, {k: v.clone() for k, v in tensors.items()})
-        write_json(self.record, {"tensors": name.name, "result": result.to_dict()})
-        for old in self.tensors.parent.glob(f"{self.tensors.stem}.epoch*.safetensors"):
-            if old != name:
+        write_json(self.record, {"tensors": name.name, "result": result.to_dict(), "data": self.data})
+        ours = re.compile(re.escape(self.tensors.stem) + r"\.epoch\d+\.safetensors")  # not a neighbour's
+        for old in self.tensors.parent.iterdir():
+            if old != name and ours.fullmatch(old.name):
                 old.unlink()
 
     def restore(self, model: nn.Module, optimizers: Optimizers, result: Result) -> dict[str, Tensor]:
         record = read_json(self.record)
+        if not isinstance(record, dict) or not {"tensors", "result", "data"} <= record.keys():
+            raise ValueError(f"{self.record}: no checkpoint of this version")
+        if record["data"] != self.data:
+            raise ValueError(f"{self.record}: this checkpoint is of another run: the rows of {result.dataset!r} differ")
         for key in ("dataset", "task", "model", "seed", "settings"):
             now, then = result.to_dict()[key], record["result"][key]
             if key == "settings":  # a run may be extended

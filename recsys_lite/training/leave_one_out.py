@@ -61,6 +61,10 @@ class Interacted:
         """All of them."""
         return True
 
+    def data_read(self) -> tuple[Tensor, Tensor]:
+        """Both parts."""
+        return self.data.train, self.data.validation
+
 
 @takes(epochs=30, patience=3, monitor="ndcg@10")
 def fit_ranking(

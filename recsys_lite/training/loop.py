@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, digest
 from .record import Result
 from .settings import Settings
 
@@ -54,6 +54,10 @@ class Task(Protocol):
         """Whether more of a metric is better."""
         ...
 
+    def data_read(self) -> tuple[Any, ...]:
+        """What is trained and validated on, rows or tensors: a checkpoint goes on with the same only."""
+        ...
+
 
 class Steps:
     """A training run that waits between its epochs: an epoch, its validation, the best weights kept, a stop when stale.
@@ -79,7 +83,9 @@ class Steps:
         self.result.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         self.optimizers = settings.optimizers(model)
         self.best = {k: v.clone() for k, v in model.state_dict().items()}
-        self.state = None if settings.checkpoint is None else Checkpoint(Path(settings.checkpoint))
+        self.state = (
+            None if settings.checkpoint is None else Checkpoint(Path(settings.checkpoint), digest(*task.data_read()))
+        )
         if self.state is not None and self.state.exists():
             self.best = self.state.restore(model, self.optimizers, self.result)
         else:

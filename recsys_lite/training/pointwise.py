@@ -51,6 +51,10 @@ class Labelled:
         """AUC rises, losses fall."""
         return metric in ("auc", "grouped_auc")
 
+    def data_read(self) -> tuple[Rows, Rows]:
+        """Both parts."""
+        return self.data.train, self.data.validation
+
 
 @takes()
 def fit(

@@ -44,6 +44,11 @@ class Retrieved:
         """Both of them."""
         return True
 
+    def data_read(self) -> tuple[Any, ...]:
+        """Both parts, and the features."""
+        queries = [self.data.queries[name] for name in sorted(self.data.queries)]
+        return self.data.train, self.data.validation, self.data.candidates, *queries
+
 
 @takes(epochs=50, batch_size=2048, patience=5, monitor=f"ndcg@{K}")
 def fit_retrieval(
