@@ -55,8 +55,8 @@ MEMORY = "import sys; from recsys_lite import data; print(len(data.load('criteo'
 
 
 def write_rows(path: Path, rows: int, most: int = MOST, seed: int = 0) -> None:
-    """Invented rows in Criteo's format, the same for the same seed; a longer file starts like a shorter one."""
-    g = np.random.default_rng(seed)
+    """Invented rows in Criteo's format, the same for the same rows and seed."""
+    g, step = np.random.default_rng(seed), min(STEP, rows)
     sizes = [min(size, most) for size in SIZES]
     # An odd factor makes the codes of a column different from each other; the first category is the empty one.
     values = [
@@ -65,13 +65,13 @@ def write_rows(path: Path, rows: int, most: int = MOST, seed: int = 0) -> None:
     schema = pa.schema([(n, "string" if n in criteo.CATEGORICAL else "int64") for n in criteo.COLUMNS])
     how = WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
     with CSVWriter(path, schema, write_options=how) as writer, tqdm(total=rows, unit=" rows", unit_scale=True) as bar:
-        for start in range(0, rows, STEP):
-            counts = (np.expm1(g.exponential(2, STEP)).astype(int) for _ in criteo.NUMERIC)
-            columns = [pa.array((g.random(STEP) < 0.25).astype(int))]
-            columns += [pa.array(x, mask=g.random(STEP) < 0.2) for x in counts]
-            columns += [v.take(pa.array((len(v) * g.random(STEP) ** 4).astype(int))) for v in values]
+        for start in range(0, rows, step):
+            counts = (np.expm1(g.exponential(2, step)).astype(int) for _ in criteo.NUMERIC)
+            columns = [pa.array((g.random(step) < 0.25).astype(int))]
+            columns += [pa.array(x, mask=g.random(step) < 0.2) for x in counts]
+            columns += [v.take(pa.array((len(v) * g.random(step) ** 4).astype(int))) for v in values]
             writer.write(pa.table(columns, schema=schema).slice(0, rows - start))
-            bar.update(min(STEP, rows - start))
+            bar.update(min(step, rows - start))
 
 
 def usage(*command: str) -> tuple[dict[str, Any], str]:

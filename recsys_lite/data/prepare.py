@@ -203,7 +203,8 @@ class _Preparation:
         mean, sd = np.array(s["scales"]["mean"]), np.array(s["scales"]["sd"])
         sizes = {self.folder / f"{name}.bin": 4 * prod(shape) for name, (_, shape) in self.shapes().items()}
         if not all(file.exists() and file.stat().st_size == size for file, size in sizes.items()):
-            self.keep(encoded=0)
+            if s["encoded"]:
+                self.keep(encoded=0)
             for file, size in sizes.items():
                 with file.open("wb") as target:
                     target.truncate(size)
