@@ -35,14 +35,23 @@ def identity(file: Path) -> dict[str, Any]:
 
 
 def same(folder: Path, stored: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """A ``ValueError`` if a folder was begun with another version, source or setting."""
+    """A ``ValueError`` that names the difference if a folder was begun with another version, source or setting."""
     for part in ("version", "source", "settings"):
-        old, new = stored.get(part), wanted[part]
-        if old != new:
-            if isinstance(old, dict):
-                key = next(k for k in {**new, **old} if old.get(k) != new.get(k))
-                part, old, new = f"{part}, {key}", old.get(key), new.get(key)
-            raise ValueError(f"{folder} holds another {part}: {old!r}, not {new!r}; take another folder or --fresh")
+        if difference := _difference(part, stored.get(part), wanted[part]):
+            raise ValueError(f"{folder} was made from another {difference}; take another folder or --fresh")
+
+
+def _difference(name: str, old: Any, new: Any) -> str:
+    """The first place where two JSON values differ."""
+    if old == new:
+        return ""
+    if isinstance(old, dict) and isinstance(new, dict):
+        key = next(k for k in {**new, **old} if old.get(k) != new.get(k))
+        return _difference(f"{name}, {key}", old.get(key), new.get(key))
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        place = next(k for k in range(len(new)) if old[k] != new[k])
+        return _difference(f"{name} {place + 1}", old[place], new[place])
+    return f"{name}: {old!r}, not {new!r}"
 
 
 def forget(folder: Path) -> None:

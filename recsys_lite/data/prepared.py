@@ -43,7 +43,8 @@ def load(path: str | os.PathLike[str], verify: bool = False) -> Dataset:
 
     The tensors are private maps of the files: nothing is read before a batch asks for it, the system may drop what
     was read when memory is short, and writing into a tensor changes neither the file nor another process.
-    ``Dataset.select`` and ``drop`` copy columns into memory.
+    In memory are a batch and, while rows are shuffled, their order: 8 bytes a row. ``Dataset.select`` and ``drop``
+    copy columns into memory: rather leave out columns when preparing.
 
     Args:
         path: the folder that ``python -m recsys_lite.data.prepare`` wrote.

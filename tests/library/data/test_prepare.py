@@ -257,15 +257,42 @@ def test_half_written_files_are_written_again(text, tmp_path, monkeypatch):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_packed_text_goes_on_too_and_a_lost_chunk_is_named(text, tmp_path, monkeypatch):
+    packed = tmp_path / "train.txt.gz"
+    packed.write_bytes(gzip.compress(text.read_bytes()))
+    prepare(packed, tmp_path / "whole", chunk=50)
+    write = module.write_json
+
+    def interrupted(path, value):
+        write(path, value)
+        if value["read"] or value["rows"] == 100:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "write_json", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            prepare(packed, tmp_path / "out", chunk=50)
+    monkeypatch.undo()
+    chunk = tmp_path / "out" / "chunks" / "000001.parquet"
+    kept = chunk.read_bytes()
+    for damage in (kept[:-9], None):
+        chunk.unlink() if damage is None else chunk.write_bytes(damage)
+        with pytest.raises(ValueError, match=r"000001\.parquet is missing or damaged"):
+            prepare(packed, tmp_path / "out", chunk=50)
+    chunk.write_bytes(kept)
+    prepare(packed, tmp_path / "out", chunk=50)
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
 def test_a_finished_folder_is_left_as_it_is(text, tmp_path):
     manifest = prepare(text, tmp_path / "out")
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
     assert prepare(text, tmp_path / "out") == manifest
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
-    with pytest.raises(ValueError, match="holds another settings, columns"):
+    with pytest.raises(ValueError, match="settings, columns 15, min_count: 2, not 5; take another"):
         prepare(text, tmp_path / "out", min_count=5)
     text.write_bytes(text.read_bytes()[:-300])
-    with pytest.raises(ValueError, match="holds another source, bytes"):
+    with pytest.raises(ValueError, match="was made from another source, bytes: "):
         prepare(text, tmp_path / "out")
     with pytest.raises(ValueError, match=r"train\.txt, line \d+: expected 40 columns"):
         prepare(text, tmp_path / "out", fresh=True)
