@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ start = time.perf_counter()
 rows = data.load(path=sys.argv[1]).train
 print(time.perf_counter() - start)
 batches = rows.batches(1000, generator=torch.Generator().manual_seed(0))
-for _ in range(100):
-    next(batches)
+for _ in zip(range(100), batches):
+    pass
 """
 MEMORY = "import sys; from recsys_lite import data; print(len(data.load('criteo', path=sys.argv[1]).train))"
 
@@ -86,11 +86,10 @@ def usage(*command: str) -> tuple[dict[str, Any], str]:
         return {"cpu seconds": round(used.ru_utime + used.ru_stime, 1), "peak MB": used.ru_maxrss // 1024}, said.read()
 
 
-def measure(rows: int, folder: Path, kinds: list[str]) -> list[dict[str, Any]]:
-    """The runs of one size."""
+def measure(rows: int, folder: Path, kinds: list[str]) -> Iterator[dict[str, Any]]:
+    """The runs of one size, each as soon as it is done."""
     text, out = folder / "train.txt", folder / "out"
     write_rows(text, rows)
-    lines = []
     for kind in kinds:
         line: dict[str, Any] = {"rows": rows, "kind": kind, "text MB": text.stat().st_size // 1_000_000}
         if kind == "prepare":
@@ -105,22 +104,22 @@ def measure(rows: int, folder: Path, kinds: list[str]) -> list[dict[str, Any]]:
             line |= usage("-c", MEMORY, str(text))[0]
         if kind != "open":
             line["rows per cpu second"] = round(rows / line["cpu seconds"])
-        lines.append(line)
-    return lines
+        yield line
 
 
 def run(record: dict[str, Any], save: Callable[[], None], arguments: argparse.Namespace) -> None:
-    """Fill what is missing, saving after each size."""
+    """Fill what is missing, saving after each run; a size of which a run is missing is measured again."""
     done = {(line["rows"], line["kind"]) for line in record["runs"]}
     for rows in arguments.rows:
         kinds = [k for k in KINDS if (k != "memory" or rows <= MOST_IN_MEMORY)]
         if all((rows, kind) in done for kind in kinds):
             continue
+        record["runs"] = [line for line in record["runs"] if line["rows"] != rows]
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-            lines = measure(rows, Path(folder), kinds)
-        record["runs"] = [line for line in record["runs"] if line["rows"] != rows] + lines
-        record["runs"].sort(key=lambda line: (line["rows"], KINDS.index(line["kind"])))
-        save()
+            for line in measure(rows, Path(folder), kinds):
+                record["runs"].append(line)
+                record["runs"].sort(key=lambda line: (line["rows"], KINDS.index(line["kind"])))
+                save()
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -149,9 +149,9 @@ class _Preparation:
         self.state.update(changes)
         write_json(self.folder / PROGRESS, self.state)
 
-    def bar(self, what: str, done: int = 0, total: int | None = None) -> tqdm:
+    def bar(self, what: str, done: int = 0, total: int | None = None, unit: str = " rows") -> tqdm:
         name = f"{self.file.name}: {what}"
-        return tqdm(desc=name, unit=" rows", unit_scale=True, initial=done, total=total, disable=not self.progress)
+        return tqdm(desc=name, unit=unit, unit_scale=True, initial=done, total=total, disable=not self.progress)
 
     def files(self) -> list[Path]:
         chunks = -(-self.state["rows"] // self.size)
@@ -169,21 +169,24 @@ class _Preparation:
                 write_aside(target, lambda aside, table=table: columns.write_chunk(table, aside))  # type: ignore[misc]
                 self.keep(rows=s["rows"] + len(table), offset=piece.next_offset, line=piece.next_line)
                 bar.update(len(table))
+        if identity(self.file) != s["source"]:
+            raise ValueError(f"{self.file.name} changed while it was read; start again with --fresh")
         self.keep(read=True)
 
     def count(self, train: int) -> None:
         """Vocabularies and scales of the training part; a group is counted over all rows."""
         numeric, s = self.at.of("numeric"), self.state
         counted = [c for c in self.at.of("categorical", "group") if not c.hash and c.name not in s["vocabularies"]]
-        for c in counted:
-            rows, least = (s["rows"], 1) if c.kind == "group" else (train, c.min_count)
-            with self.bar(f"counting {c.name}", total=rows) as bar:
-                values = columns.count(self.files(), c.name, rows, least, self.most, bar.update)
-            if c.kind == "group":
-                values = values[values != ""]
-            target = self.folder / f"vocabulary-{self.at.columns.index(c):03d}.npy"
-            write_aside(target, lambda aside, values=values: save(aside, values))  # type: ignore[misc]
-            self.keep(vocabularies={**s["vocabularies"], c.name: entry(target)})
+        first = {c.name: s["rows"] if c.kind == "group" else train for c in counted}
+        with self.bar("counting", total=sum(first.values()), unit=" cells") as bar:
+            for c in counted:
+                least = 1 if c.kind == "group" else c.min_count
+                values = columns.count(self.files(), c.name, first[c.name], least, self.most, bar.update)
+                if c.kind == "group":
+                    values = values[values != ""]
+                target = self.folder / f"vocabulary-{self.at.columns.index(c):03d}.npy"
+                write_aside(target, lambda aside, values=values: save(aside, values))  # type: ignore[misc]
+                self.keep(vocabularies={**s["vocabularies"], c.name: entry(target)})
         if s["scales"] is None:
             with self.bar("scaling", total=train) as bar:
                 mean, sd = columns.moments(self.files() if numeric else [], numeric, train, bar.update)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cost.prepare import usage, write_rows
+from bench.cost.prepare import KINDS, measure, usage, write_rows
 from recsys_lite import data
 from recsys_lite.data import criteo, prepare_columns, table
 from recsys_lite.data import prepare as module
@@ -299,6 +299,19 @@ def test_a_finished_folder_is_left_as_it_is(text, tmp_path):
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
+def test_a_text_that_grows_meanwhile_is_refused(text, tmp_path, monkeypatch):
+    parse = module.text.parse
+
+    def growing(file, *arguments):
+        with file.open("ab") as more:
+            more.write(b"\n")
+        return parse(file, *arguments)
+
+    monkeypatch.setattr(module.text, "parse", growing)
+    with pytest.raises(ValueError, match=r"train\.txt changed while it was read"):
+        prepare(text, tmp_path / "out")
+
+
 # --- bad input
 
 
@@ -446,3 +459,23 @@ def test_the_command(text, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         module.main()
     assert "train.txt, line 7, column label: expected 0 or 1, got 'x'" in capsys.readouterr().err
+
+
+@pytest.mark.slow("starts a Python of its own")
+def test_only_preparing_needs_pyarrow(prepared):
+    code = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "from recsys_lite import data; print(len(data.load(path=sys.argv[1]).train))\n"
+        "try: import recsys_lite.data.prepare\n"
+        "except ModuleNotFoundError as error: print(error)\n"
+    )
+    _, said = usage("-c", code, str(prepared))
+    assert said == "8000\npreparing data needs pyarrow, part of the extra recsys-lite[prepare]\n"
+
+
+@pytest.mark.slow("each run is a process of its own")
+def test_the_bench_measures_each_kind_of_run(tmp_path):
+    lines = list(measure(2_000, tmp_path, KINDS))
+    assert [line["kind"] for line in lines] == KINDS
+    assert all(line["rows"] == 2_000 and line["cpu seconds"] > 0 and line["peak MB"] > 0 for line in lines)
+    assert lines[1]["open seconds"] > 0 and lines[0]["rows per cpu second"] > 0
