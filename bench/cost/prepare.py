@@ -7,7 +7,9 @@
 Invented rows in Criteo's format: as many categories as the challenge's columns have, at most a million each, often used
 ones and a long tail. Each run is a process of its own, so that its processor seconds and its largest memory are its
 own: ``prepare`` writes the folder, ``open`` opens it and gathers 100 shuffled batches of 1,000 rows, ``memory`` is
-today's ``data.load("criteo", path=...)`` (up to 5 million rows). 20 million rows need 12 GB of disk for a while.
+``data.load("criteo", path=...)``, which holds all rows (up to 5 million). The peak of ``open`` counts the pages of
+files that were looked at, which the system may drop at any time; "own MB" is the rest at its end (Linux only).
+20 million rows need 12 GB of disk for a while.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ print(time.perf_counter() - start)
 batches = rows.batches(1000, generator=torch.Generator().manual_seed(0))
 for _ in zip(range(100), batches):
     pass
+status = open("/proc/self/status").read() if sys.platform == "linux" else ""
+print(next((line.split()[1] for line in status.splitlines() if line.startswith("RssAnon")), 0))
 """
 MEMORY = "import sys; from recsys_lite import data; print(len(data.load('criteo', path=sys.argv[1]).train))"
 
@@ -99,7 +103,8 @@ def measure(rows: int, folder: Path, kinds: list[str]) -> Iterator[dict[str, Any
             line |= used | {"parquet MB": parquet // 1_000_000, "tensors and vocabularies MB": others // 1_000_000}
         elif kind == "open":
             used, said = usage("-c", OPEN, str(out))
-            line |= used | {"open seconds": round(float(said), 3)}
+            seconds, own = said.split()
+            line |= used | {"open seconds": round(float(seconds), 3), "own MB": int(own) // 1024}
         else:
             line |= usage("-c", MEMORY, str(text))[0]
         if kind != "open":
