@@ -6,29 +6,33 @@ import os
 from typing import Any
 
 from ..fields import Dataset
-from . import criteo, movielens
+from . import criteo, movielens, prepared
 from .fetch import DataUnavailable
 
-__all__ = ["DATASETS", "DataUnavailable", "criteo", "load", "movielens"]
+__all__ = ["DATASETS", "DataUnavailable", "criteo", "load", "movielens", "prepared"]
 
 #: name -> what it is
 DATASETS = {
     "movielens-100k": "100,000 film ratings with demographics; tasks 'click' and 'like'; fetched at first use",
     "criteo-sample": "10,000 ad impressions, in the package",
     "criteo": "the challenge's whole train.txt, by path=",
+    "prepared": "any text that python -m recsys_lite.data.prepare wrote into a folder, by path=; larger than memory",
 }
 
 
-def load(name: str, *, task: str | None = None, path: str | os.PathLike[str] | None = None, **options: Any) -> Dataset:
+def load(
+    name: str = "prepared", *, task: str | None = None, path: str | os.PathLike[str] | None = None, **options: Any
+) -> Dataset:
     """A data set by name.
 
     Args:
-        name: one of :data:`DATASETS`.
-        task: for MovieLens ``"click"`` (default) or ``"like"``; Criteo has only ``"click"``.
-        path: the user's own copy: the unzipped ``ml-100k`` folder, or Criteo's ``train.txt``.
+        name: one of :data:`DATASETS`. Default ``"prepared"``.
+        task: for MovieLens ``"click"`` (default) or ``"like"``; Criteo has only ``"click"``, a prepared one its label.
+        path: the user's own copy: the unzipped ``ml-100k`` folder, Criteo's ``train.txt``, or a prepared folder.
         options: for MovieLens ``seed=0`` (of the negatives) and ``history=10``, see
             :func:`recsys_lite.data.movielens.load`; for Criteo ``min_count=2``, see
-            :func:`recsys_lite.data.criteo.load`.
+            :func:`recsys_lite.data.criteo.load`; for a prepared folder ``verify=False``, see
+            :func:`recsys_lite.data.prepared.load`.
 
     Raises:
         ValueError: for an unknown name or task, or a damaged file. TypeError: for an option that the
@@ -43,6 +47,13 @@ def load(name: str, *, task: str | None = None, path: str | os.PathLike[str] | N
         raise ValueError(f"unknown data set {name!r}; there are {sorted(DATASETS)}")
     if name == "movielens-100k":
         return movielens.load(task or "click", path, **options)
+    if name == "prepared":
+        if path is None:
+            raise ValueError("prepared: give the folder that python -m recsys_lite.data.prepare wrote as path=")
+        dataset = prepared.load(path, **options)
+        if task not in (None, dataset.task):
+            raise ValueError(f"prepared: unknown task {task!r}; there is {dataset.task!r}")
+        return dataset
     if task not in (None, "click"):
         raise ValueError(f"{name}: unknown task {task!r}; there is 'click'")
     if name == "criteo-sample" and path is not None:

@@ -180,21 +180,34 @@ def _codes(chunk: pd.DataFrame, column: str, file: Path, start: int) -> np.ndarr
 
 def _first_pass(file: Path, train: int, min_count: int) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Codes of the categories, and the mean and deviation of the log counts, of the training part."""
-    counters = [_Counter() for _ in CATEGORICAL]
-    n, total, squares = np.zeros(13), np.zeros(13), np.zeros(13)
+    counters, moments = [_Counter() for _ in CATEGORICAL], Moments(len(NUMERIC))
     for start, _, counts, codes in _chunks(file, "reading categories"):
         keep = max(0, min(len(counts), train - start))
         if not keep:
             break
-        x = log_transform(counts[:keep])
-        n += (~np.isnan(x)).sum(0)
-        total += np.nansum(x, 0)
-        squares += np.nansum(x**2, 0)
+        moments.add(log_transform(counts[:keep]))
         for counter, column in zip(counters, codes, strict=True):
             counter.add(column[:keep])
-    mean = total / np.maximum(n, 1)
-    sd = np.sqrt(np.maximum(squares / np.maximum(n, 1) - mean**2, 0))
-    return [c.frequent(min_count) for c in counters], mean, np.where(sd > 0, sd, 1.0)
+    return [c.frequent(min_count) for c in counters], *moments.mean_and_sd()
+
+
+class Moments:
+    """Means and deviations of columns that come in blocks of :data:`CHUNK` rows: other blocks, other last digits."""
+
+    def __init__(self, columns: int) -> None:
+        self.n, self.total, self.squares = np.zeros(columns), np.zeros(columns), np.zeros(columns)
+
+    def add(self, x: np.ndarray) -> None:
+        """A block (B, columns) in which NaN is a missing number."""
+        self.n += (~np.isnan(x)).sum(0)
+        self.total += np.nansum(x, 0)
+        self.squares += np.nansum(x**2, 0)
+
+    def mean_and_sd(self) -> tuple[np.ndarray, np.ndarray]:
+        """Per column; the deviation of equal numbers is taken as 1."""
+        mean = self.total / np.maximum(self.n, 1)
+        sd = np.sqrt(np.maximum(self.squares / np.maximum(self.n, 1) - mean**2, 0))
+        return mean, np.where(sd > 0, sd, 1.0)
 
 
 class _Counter:

@@ -5,7 +5,7 @@ raw value of a categorical column a row number in an embedding table. *Rows* are
 contiguous tensors that can be sliced, batched and fed to any model. Models see fields and rows and nothing else.
 """
 
-from .column import PADDING, UNSEEN, Field, Kind, Vocabulary, choose_fields, find_field
+from .column import PADDING, UNSEEN, Field, HashedVocabulary, Kind, Vocabulary, choose_fields, find_field
 from .dataset import Dataset
 from .rows import Rows, choose_columns, concatenate, pad, swap
 
@@ -14,6 +14,7 @@ __all__ = [
     "UNSEEN",
     "Dataset",
     "Field",
+    "HashedVocabulary",
     "Kind",
     "Rows",
     "Vocabulary",

@@ -6,9 +6,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from pandas.util import hash_array
 
 Kind = Literal["categorical", "numeric", "multi_hot", "history"]
 
@@ -73,6 +75,14 @@ class Vocabulary:
             raise ValueError(f"vocabulary: {len(values) - len(self.values)} duplicate values")
         self.labels = dict(labels or {})
 
+    @classmethod
+    def of_sorted(cls, values: np.ndarray, labels: Mapping[str, str] | None = None) -> Vocabulary:
+        """A vocabulary of text that is known to be sorted and without duplicates, such as a memory-mapped file: the
+        values are neither read nor copied."""
+        vocabulary = cls([], labels)
+        vocabulary.values = values
+        return vocabulary
+
     def __len__(self) -> int:
         return len(self.values) + 1
 
@@ -132,6 +142,45 @@ class Vocabulary:
         """The readable name of a row number: its label where there is one, its raw value otherwise."""
         raw = self.decode(row)
         return self.labels.get(raw, raw)
+
+
+class HashedVocabulary(Vocabulary):
+    """Rows by hash: a value needs no list, but values that fall into the same bucket share a row.
+
+    Row 0 stays reserved and is never given. A row's value cannot be told from its bucket: ``decode`` gives ``"#17"``.
+
+    Args:
+        buckets: rows besides row 0.
+        labels: as in :class:`Vocabulary`.
+
+    Raises:
+        ValueError: if there is no bucket.
+
+    Example:
+        >>> hashed = HashedVocabulary(4)
+        >>> hashed.encode(["red", "blue", "red"]).tolist(), len(hashed), hashed.decode(3)
+        ([2, 1, 2], 5, '#3')
+
+    Source: Weinberger et al., Feature Hashing for Large Scale Multitask Learning, ICML 2009; the hash is pandas'
+    SipHash with its default key.
+    """
+
+    def __init__(self, buckets: int, labels: Mapping[str, str] | None = None):
+        if buckets < 1:
+            raise ValueError(f"hashed vocabulary: expected at least one bucket, got {buckets}")
+        self.buckets, self.labels = buckets, dict(labels or {})
+
+    @cached_property
+    def values(self) -> np.ndarray:  # type: ignore[override]
+        """The buckets' names."""
+        return np.array([f"#{k}" for k in range(1, self.buckets + 1)])
+
+    def __len__(self) -> int:
+        return self.buckets + 1
+
+    def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
+        text = np.asarray(raw).astype(str).astype(object)
+        return (hash_array(text, categorize=False) % np.uint64(self.buckets) + np.uint64(1)).astype(np.int32)
 
 
 @dataclass(frozen=True, eq=False)

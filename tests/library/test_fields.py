@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny import FIELDS, dataset, filled, rows
 
-from recsys_lite.fields import Dataset, Field, Rows, Vocabulary, concatenate
+from recsys_lite.fields import Dataset, Field, HashedVocabulary, Rows, Vocabulary, concatenate
 from recsys_lite.models import FM
 
 GOOD = {"user": "u1", "item": "i2", "price": 1.5, "genres": ["a", "c"], "history": ["i5"]}
@@ -131,3 +131,30 @@ def test_a_program_takes_rows_of_any_number(tmp_path):
     run = torch.export.load(tmp_path / "fm.pt2").module()
     for count in (1, 2, 7):
         torch.testing.assert_close(run(rows(count, seed=1)), model(rows(count, seed=1)))
+
+
+def test_values_that_are_known_to_be_sorted_are_taken_as_they_are():
+    values = np.array(["a", "b"])
+    known = Vocabulary.of_sorted(values, {"a": "one"})
+    assert known.values is values and len(known) == 3 and known.label(1) == "one"
+    assert known.encode(["b", "c", "a"]).tolist() == [2, 0, 1]
+
+
+def test_a_hash_needs_no_values_and_never_gives_the_reserved_row():
+    hashed = HashedVocabulary(7)
+    rows = hashed.encode([str(k) for k in range(1000)])
+    assert rows.min() == 1 and rows.max() == 7 and np.bincount(rows)[1:].min() > 100
+    assert hashed.encode([5]) == hashed.encode(["5"]) and hashed.values.tolist() == [f"#{k}" for k in range(1, 8)]
+    assert hashed.decode(0) == "<unseen>" and hashed.decode(7) == "#7" and hashed.encode([]).tolist() == []
+    with pytest.raises(ValueError, match="expected at least one bucket, got 0"):
+        HashedVocabulary(0)
+
+
+def test_rows_that_were_checked_before_are_not_read_again():
+    wrong = Rows(torch.zeros(2, 0, dtype=torch.int32), torch.full((2, 1), torch.nan), {}, torch.full((2,), 3.0))
+    fields = (Field("n", "numeric"),)
+    with pytest.raises(ValueError, match="labels must be 0 or 1"):
+        Dataset("d", "t", fields, wrong, wrong, wrong)
+    assert Dataset("d", "t", fields, wrong, wrong, wrong, checked=True).select(["n"]).checked
+    with pytest.raises(ValueError, match="expected 0 categorical and 1 numeric"):
+        Dataset("d", "t", fields, Rows(wrong.ids, wrong.numeric[:, :0], {}, wrong.label), wrong, wrong, checked=True)

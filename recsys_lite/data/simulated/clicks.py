@@ -187,7 +187,9 @@ def simulate(
         "curve": dict(zip(DEVICES, seen.tolist(), strict=True)),
     }
     fields = (*films.fields, POSITION, DEVICE)
-    return Clicks(Dataset("movielens-clicks", policy, fields, **parts, about=about, extras=films.extras), truths, seen)
+    train, validation, test = (parts[part] for part in ("train", "validation", "test"))
+    dataset = Dataset("movielens-clicks", policy, fields, train, validation, test, about, films.extras)
+    return Clicks(dataset, truths, seen)
 
 
 @functools.cache
