@@ -179,7 +179,8 @@ class HashedVocabulary(Vocabulary):
         return self.buckets + 1
 
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
-        text = np.asarray(raw).astype(str).astype(object)
+        raw = np.asarray(raw)
+        text = np.array([as_text(v) for v in raw.ravel().tolist()], dtype=object).reshape(raw.shape)
         return (hash_array(text, categorize=False) % np.uint64(self.buckets) + np.uint64(1)).astype(np.int32)
 
 

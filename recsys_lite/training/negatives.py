@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,7 @@ def draw_negatives(forbidden: ItemSets | Tensor, users: Tensor, count: int, gene
     """(N, count) items for N users, uniform and independent over those that are not forbidden.
 
     Args:
-        forbidden: of each user. A mask (U, I) is allowed; it is read whole at every call, item sets only for the users.
+        forbidden: of each user, as item sets or as a mask (U, I); both are read for these users only.
         users: (N,) numbers.
         count: how many for each of them.
         generator: of the draws; what is forbidden is drawn again.
@@ -20,13 +22,19 @@ def draw_negatives(forbidden: ItemSets | Tensor, users: Tensor, count: int, gene
     Raises:
         ValueError: naming a user to whom every item is forbidden.
     """
-    sets = ItemSets(forbidden.nonzero(), *forbidden.shape) if isinstance(forbidden, Tensor) else forbidden
-    if (stuck := sets.count[users] == sets.num_items).any():
-        raise ValueError(f"draw_negatives: user number {int(users[stuck][0])} has no item left to draw")
-    items = torch.randint(sets.num_items, (len(users), count), generator=generator)
-    wrong = sets.contains(users[:, None], items).nonzero()  # (W, 2) places to draw again
+    contains: Callable[[Tensor, Tensor], Tensor]
+    if isinstance(forbidden, ItemSets):
+        num_items, contains = forbidden.num_items, forbidden.contains
+        stuck = users[forbidden.count[users] == num_items]
+    else:
+        num_items, contains, some = forbidden.shape[1], lambda *pair: forbidden[pair], users.unique()
+        stuck = some[forbidden[some].all(1)]
+    if len(stuck):
+        raise ValueError(f"draw_negatives: user number {int(stuck[0])} has no item left to draw")
+    items = torch.randint(num_items, (len(users), count), generator=generator)
+    wrong = contains(users[:, None], items).nonzero()  # (W, 2) places to draw again
     while len(wrong):
         row, column = wrong.T
-        items[row, column] = torch.randint(sets.num_items, (len(wrong),), generator=generator)
-        wrong = wrong[sets.contains(users[row], items[row, column])]
+        items[row, column] = torch.randint(num_items, (len(wrong),), generator=generator)
+        wrong = wrong[contains(users[row], items[row, column])]
     return items
