@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from pandas.api.types import infer_dtype
 from pandas.util import hash_array
 
 Kind = Literal["categorical", "numeric", "multi_hot", "history"]
@@ -33,6 +34,13 @@ def as_text(value: Any) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def _texts(values: np.ndarray) -> np.ndarray:
+    """Categories as text; what is text already is not looked at one by one."""
+    if infer_dtype(values.ravel(), skipna=False) in ("string", "integer", "boolean"):
+        return values.astype(str)
+    return np.array([as_text(v) for v in values.ravel().tolist()], dtype=str).reshape(values.shape)
 
 
 def _whole(value: Any) -> int | None:
@@ -114,8 +122,7 @@ class Vocabulary:
         """Values in the type of the vocabulary, and which of them it can hold: nothing is cut off or wraps round."""
         kind, dtype = self.values.dtype.kind, self.values.dtype
         if kind == "U":
-            text = np.array([as_text(v) for v in raw.ravel().tolist()])
-            return text.reshape(raw.shape), np.ones(raw.shape, bool)
+            return _texts(raw), np.ones(raw.shape, bool)
         if kind == raw.dtype.kind == "i":
             return raw, np.ones(raw.shape, bool)  # widths differ, and NumPy compares the wider
         convert = _whole if kind in "iu" else _real
@@ -179,8 +186,7 @@ class HashedVocabulary(Vocabulary):
         return self.buckets + 1
 
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
-        raw = np.asarray(raw)
-        text = np.array([as_text(v) for v in raw.ravel().tolist()], dtype=object).reshape(raw.shape)
+        text = _texts(np.asarray(raw)).astype(object)
         return (hash_array(text, categorize=False) % np.uint64(self.buckets) + np.uint64(1)).astype(np.int32)
 
 
