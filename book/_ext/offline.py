@@ -38,7 +38,7 @@ def finish_page(app, pagename, templatename, context, doctree):
         link = f'<a href="{source}" download="{name}.ipynb">Download notebook</a>'
         context["body"] = context["body"].replace(DOWNLOAD, link)
     if doctree is not None:
-        chapters = json.loads((ROOT / "recsys_lite" / "chapters.json").read_text(encoding="utf-8"))
+        chapters = json.loads((ROOT / "recsys_lite" / "store" / "chapters.json").read_text(encoding="utf-8"))
         site = json.loads((ROOT / "book" / "site.json").read_text(encoding="utf-8"))["site"]
         context["metatags"] = context.get("metatags", "") + preview(name, context.get("title", ""), chapters, site)
 
