@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,10 @@ class Interacted:
     def metrics(self, model: nn.Module, part: str) -> dict[str, float]:
         """Hit rate and NDCG of the held-out item among all."""
         return evaluate_ranking(model, self.data, part)
+
+    def defined(self) -> Collection[str]:
+        """All of them; the start is validated, and tells."""
+        return ("hr@10", "ndcg@10")
 
     def higher(self, metric: str) -> bool:
         """All of them."""

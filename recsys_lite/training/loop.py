@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,6 +50,10 @@ class Task(Protocol):
         """What the ``validation`` or ``test`` part says of the weights as they are."""
         ...
 
+    def defined(self) -> Collection[str]:
+        """The metrics that the validation part defines, without a look at what a model says."""
+        ...
+
     def higher(self, metric: str) -> bool:
         """Whether more of a metric is better."""
         ...
@@ -88,10 +92,10 @@ class Steps:
         )
         if self.state is not None and self.state.exists():
             self.best = self.state.restore(model, self.optimizers, self.result)
+        elif task.from_start:
+            self.result.validation = self._validated()
         else:
-            start = self._validated()  # an unknown metric is told before the first epoch
-            if task.from_start:
-                self.result.validation = start
+            self._check_monitor(task.defined())  # told before the first epoch
 
     @property
     def done(self) -> bool:
@@ -161,9 +165,12 @@ class Steps:
 
     def _validated(self) -> dict[str, float]:
         metrics = self.task.metrics(self.model, "validation")
+        self._check_monitor(metrics)
+        return metrics
+
+    def _check_monitor(self, metrics: Collection[str]) -> None:
         if self.settings.monitor not in metrics:
             raise ValueError(
                 f"training: unknown metric {self.settings.monitor!r}, or one that the validation part does not define; "
                 f"there are {sorted(metrics)}"
             )
-        return metrics

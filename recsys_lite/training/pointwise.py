@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -46,6 +46,11 @@ class Labelled:
         if not len(rows):
             return {}
         return evaluate(rows.label, predict(model, rows), rows.group)
+
+    def defined(self) -> Collection[str]:
+        """What the labels and groups of the validation part allow."""
+        rows = self.data.validation
+        return evaluate(rows.label, torch.full((len(rows),), 0.5), rows.group)
 
     def higher(self, metric: str) -> bool:
         """AUC rises, losses fall."""

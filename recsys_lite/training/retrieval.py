@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -39,6 +39,10 @@ class Retrieved:
     def metrics(self, model: nn.Module, part: str) -> dict[str, float]:
         """Recall and NDCG among all items."""
         return evaluate_retrieval(self.evaluator or model, self.data, part)  # type: ignore[arg-type]
+
+    def defined(self) -> Collection[str]:
+        """Both of them."""
+        return (f"recall@{K}", f"ndcg@{K}")
 
     def higher(self, metric: str) -> bool:
         """Both of them."""
