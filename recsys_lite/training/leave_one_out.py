@@ -58,7 +58,7 @@ class Interacted:
         return evaluate_ranking(model, self.data, part)
 
     def defined(self) -> Collection[str]:
-        """All of them; the start is validated, and tells."""
+        """Those among all items. Not asked for: the start is validated, and tells all."""
         return ("hr@10", "ndcg@10")
 
     def higher(self, metric: str) -> bool:
