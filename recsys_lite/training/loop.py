@@ -86,6 +86,7 @@ class Steps:
         self.result = Result(task.dataset, task.name, type(model).__name__, settings.seed, recorded)
         self.result.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         self.optimizers = settings.optimizers(model)
+        self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]  # of the first epoch
         self.best = {k: v.clone() for k, v in model.state_dict().items()}
         self.state = (
             None if settings.checkpoint is None else Checkpoint(Path(settings.checkpoint), digest(*task.data_read()))
@@ -149,6 +150,7 @@ class Steps:
         seed = (self.settings.seed * 100_003 + epoch) % 2**63
         torch.manual_seed(seed)  # dropout
         generator = torch.Generator().manual_seed(seed)
+        self._set_rates()
         self.model.train()
         total, rows = 0.0, 0
         for batch in self.task.batches(epoch, self.settings, generator):
@@ -162,6 +164,18 @@ class Steps:
                 o.step()
             total, rows = total + loss.item() * len(batch), rows + len(batch)
         return total / rows
+
+    def _set_rates(self) -> None:
+        """The rates of the coming epoch, from the curve alone, so that a resumed run equals an unbroken one."""
+        if self.settings.lr_decay == 1:
+            return
+        best, stale = -float("inf"), 0
+        for line in self.result.curve:
+            value = self.sign * line[self.settings.monitor]
+            best, stale = (value, stale) if value > best else (best, stale + 1)
+        for o, rates in zip(self.optimizers, self.rates, strict=True):
+            for group, rate in zip(o.param_groups, rates, strict=True):
+                group["lr"] = rate * self.settings.lr_decay**stale
 
     def _validated(self) -> dict[str, float]:
         metrics = self.task.metrics(self.model, "validation")
