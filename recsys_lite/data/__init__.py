@@ -6,14 +6,15 @@ import os
 from typing import Any
 
 from ..fields import Dataset
-from . import criteo, movielens, prepared
+from . import criteo, frappe, movielens, prepared
 from .fetch import DataUnavailable
 
-__all__ = ["DATASETS", "DataUnavailable", "criteo", "load", "movielens", "prepared"]
+__all__ = ["DATASETS", "DataUnavailable", "criteo", "frappe", "load", "movielens", "prepared"]
 
 #: name -> what it is
 DATASETS = {
     "movielens-100k": "100,000 film ratings with demographics; tasks 'click' and 'like'; fetched at first use",
+    "frappe": "96,203 logs of apps used in a context, each with two apps drawn beside it; fetched at first use",
     "criteo-sample": "10,000 ad impressions, in the package",
     "criteo": "the challenge's whole train.txt, by path=",
     "prepared": "any text that python -m recsys_lite.data.prepare wrote into a folder, by path=; larger than memory",
@@ -56,6 +57,8 @@ def load(
         return dataset
     if task not in (None, "click"):
         raise ValueError(f"{name}: unknown task {task!r}; there is 'click'")
+    if name == "frappe":
+        return frappe.load(path, **options)
     if name == "criteo-sample" and path is not None:
         raise ValueError(
             "criteo-sample lies in the package and takes no path; the data set of a path is called 'criteo'"
