@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,11 +35,22 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
     Raises:
         ValueError: for an unknown task or damaged files. DataUnavailable: if no source works.
     """
+    return build("movielens-100k", lambda: read_raw(path), task, seed, history)
+
+
+def build(name: str, read: Callable[[], Raw], task: str = "click", seed: int = 0, history: int = 10) -> Dataset:
+    """Ratings as a :class:`~recsys_lite.fields.Dataset`, see :func:`load`; fields of the user only if users have them.
+
+    Args:
+        name: of the data set.
+        read: gives the ratings.
+        task, seed, history: as in :func:`load`.
+    """
     if task not in ("click", "like"):
-        raise ValueError(f"movielens-100k: unknown task {task!r}; there are 'click' and 'like'")
+        raise ValueError(f"{name}: unknown task {task!r}; there are 'click' and 'like'")
     if history < 1:
-        raise ValueError(f"movielens-100k: history must be at least 1, got {history}")
-    raw = read_raw(path)
+        raise ValueError(f"{name}: history must be at least 1, got {history}")
+    raw = read()
     events = ordered(raw)
     past = _past(events, history)
     train = events["part"] == 0
@@ -67,7 +78,7 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
     train_items = events.loc[events["part"] == 0, "item"].value_counts()
     items = raw.items.assign(popularity=train_items.reindex(raw.items.index).fillna(0).astype(int))
     extras = {"items": items, "users": raw.users}
-    return Dataset("movielens-100k", task, fields, parts[0], parts[1], parts[2], about, extras)
+    return Dataset(name, task, fields, parts[0], parts[1], parts[2], about, extras)
 
 
 def ordered(raw: Raw) -> pd.DataFrame:
@@ -97,13 +108,11 @@ def _fields(raw: Raw, users_seen: Sequence[str], films_seen: Sequence[str], hist
     titles = {i: f"{t} ({y})" if y != "unknown" else t for i, t, y in raw.items[["title", "release_year"]].itertuples()}
     users, items = raw.users.loc[users_seen], raw.items.loc[films_seen]
     films = Vocabulary(items.index.to_numpy(str), titles)
-    longest = int(raw.items["genres"].map(len).max())
+    longest = max(int(raw.items["genres"].map(len).max()), 1)
     return (
         Field("user", "categorical", Vocabulary(users.index.to_numpy(str)), about="who"),
         Field("item", "categorical", films, about="the film"),
-        Field("gender", "categorical", Vocabulary(users["gender"].unique()), about="of the user, as given in 1997"),
-        Field("age", "categorical", Vocabulary(users["age"].map(_age).unique()), about="of the user, in seven groups"),
-        Field("occupation", "categorical", Vocabulary(users["occupation"].unique()), about="of the user"),
+        *_of_users(users),
         Field(
             "genres", "multi_hot", Vocabulary(sorted({g for gs in items["genres"] for g in gs})),
             length=longest, about="of the film",
@@ -113,6 +122,16 @@ def _fields(raw: Raw, users_seen: Sequence[str], films_seen: Sequence[str], hist
         Field("weekday", "categorical", Vocabulary(WEEKDAYS), about="of the request, UTC"),
         Field("history", "history", films, length=history, table="item", about="films rated before, latest first"),
     )  # fmt: skip
+
+
+def _of_users(users: pd.DataFrame) -> list[Field]:
+    if "gender" not in users:
+        return []
+    return [
+        Field("gender", "categorical", Vocabulary(users["gender"].unique()), about="of the user, as they gave it"),
+        Field("age", "categorical", Vocabulary(users["age"].map(_age).unique()), about="of the user, in seven groups"),
+        Field("occupation", "categorical", Vocabulary(users["occupation"].unique()), about="of the user"),
+    ]
 
 
 def _age(years: int) -> str:
@@ -164,12 +183,12 @@ def _rows(
     repeat, film = film.shape[1], film.ravel()
     context = {
         "user": encode("user", events["user"]),
-        "gender": encode("gender", users["gender"]),
-        "age": encode("age", users["age"].map(_age)),
-        "occupation": encode("occupation", users["occupation"]),
         "hour": encode("hour", clock.dt.strftime("%H")),
         "weekday": encode("weekday", np.array(WEEKDAYS)[clock.dt.day_of_week]),
     }
+    if "gender" in users:
+        context |= {name: encode(name, users[name]) for name in ("gender", "occupation")}
+        context["age"] = encode("age", users["age"].map(_age))
     columns = {name: np.repeat(values[keep], repeat) for name, values in context.items()}
     columns |= {"item": item_row[film], "release_year": year_row[film]}
     ids = np.stack([columns[f.name] for f in fields if f.kind == "categorical"], 1)

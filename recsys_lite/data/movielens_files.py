@@ -42,8 +42,8 @@ GENRES = [
 class Raw(NamedTuple):
     """The data as published, in one form for all sources."""
 
-    ratings: pd.DataFrame  # user, item: str; rating, timestamp: int
-    users: pd.DataFrame  # index user: age, gender, occupation; in the order of the user numbers
+    ratings: pd.DataFrame  # user, item: str; timestamp: int; rating: int, or float where there are half stars
+    users: pd.DataFrame  # index user: age, gender, occupation, or no column; in the order of the user numbers
     items: pd.DataFrame  # index item: title, release_year (str), genres (tuple); in the order of the film numbers
     source: str
 
@@ -105,14 +105,37 @@ def _member(archive: zipfile.ZipFile, kind: str) -> bytes:
     return data
 
 
-def _raw(ratings: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame, names: Mapping[str, str], source: str) -> Raw:
-    """Checks that hold for every source; users and films in the order of their numbers."""
+def checked(
+    ratings: pd.DataFrame,
+    users: pd.DataFrame,
+    items: pd.DataFrame,
+    names: Mapping[str, str],
+    source: str,
+    half_stars: bool = False,
+) -> Raw:
+    """Checks that hold for every source; users and films in the order of their numbers.
+
+    Args:
+        ratings, users, items: as in :class:`Raw`, but of text, with columns user and item in place of an index; users
+            may have no age.
+        names: "ratings", "users", "items" -> the file, for messages.
+        source: as in :class:`Raw`.
+        half_stars: whether ratings go from 0.5 to 5 in halves, and not from 1 to 5.
+
+    Raises:
+        ValueError: naming the file, and the row where there is one.
+    """
     last = 2**31 - 1
     ratings = ratings.assign(
-        rating=whole_numbers(ratings, "rating", names["ratings"], 1, 5),
+        rating=(_half_stars if half_stars else _stars)(ratings, names["ratings"]),
         timestamp=whole_numbers(ratings, "timestamp", names["ratings"], 0, last),
     )
-    users = users.assign(age=whole_numbers(users, "age", names["users"], 0, 150))
+    if (again := ratings.duplicated(["user", "item"]).to_numpy()).any():
+        row = int(again.argmax())
+        user, item = ratings[["user", "item"]].iloc[row]
+        raise ValueError(f"{names['ratings']}, row {row + 1}: user {user!r} rates item {item!r} a second time")
+    if "age" in users:
+        users = users.assign(age=whole_numbers(users, "age", names["users"], 0, 150))
     tables = {}
     for column, table in (("user", users), ("item", items)):
         file = names[column + "s"]
@@ -123,6 +146,19 @@ def _raw(ratings: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame, names:
         if unknown := sorted(set(ratings[column]) - set(tables[column].index)):
             raise ValueError(f"{names['ratings']}: {column} {unknown[0]!r} is not in {file}")
     return Raw(ratings, tables["user"], tables["item"], source)
+
+
+def _stars(ratings: pd.DataFrame, file: str) -> pd.Series:
+    return whole_numbers(ratings, "rating", file, 1, 5)
+
+
+def _half_stars(ratings: pd.DataFrame, file: str) -> pd.Series:
+    values = pd.to_numeric(ratings["rating"], errors="coerce")
+    if (wrong := ~(values * 2).isin(range(1, 11)).to_numpy()).any():
+        row = int(wrong.argmax())
+        got = ratings["rating"].iloc[row]
+        raise ValueError(f"{file}, row {row + 1}: rating is {got!r}, expected 0.5 to 5 in halves")
+    return values
 
 
 def parse_official(read: Callable[[str], bytes], source: str) -> Raw:
@@ -140,7 +176,7 @@ def parse_official(read: Callable[[str], bytes], source: str) -> Raw:
     flags = items[GENRES].to_numpy() == "1"
     genres = [tuple(np.array(GENRES)[row].tolist()) for row in flags]
     items = pd.DataFrame({"item": items["item"], "title": title, "release_year": year, "genres": genres})
-    return _raw(ratings, users, items, {"ratings": "u.data", "users": "u.user", "items": "u.item"}, source)
+    return checked(ratings, users, items, {"ratings": "u.data", "users": "u.user", "items": "u.item"}, source)
 
 
 def parse_mirror(files: Mapping[str, bytes]) -> Raw:
@@ -156,4 +192,4 @@ def parse_mirror(files: Mapping[str, bytes]) -> Raw:
     items["release_year"] = [y if re.fullmatch(r"\d{4}", y) else "unknown" for y in items["release_year"]]
     items["genres"] = [tuple(sorted(g.split(), key=GENRES.index)) for g in items["genres"]]
     names = {"ratings": "ml-100k.inter", "users": "ml-100k.user", "items": "ml-100k.item"}
-    return _raw(ratings, users, items, names, f"mirror {WHEEL}")
+    return checked(ratings, users, items, names, f"mirror {WHEEL}")
