@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import torch
 from ..fields import PADDING, Dataset, Field, Rows, Vocabulary
 from . import fetch
 from .movielens_files import Raw, read_raw
+from .negatives import draw_negatives
 
 AGES = [(18, "under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (999, "56+")]
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
@@ -51,17 +52,35 @@ def load(
     Raises:
         ValueError: for an unknown task or rule of negatives, or damaged files. DataUnavailable: if no source works.
     """
+    return build("movielens-100k", lambda: read_raw(path), task, seed, history, negatives)
+
+
+def build(
+    name: str,
+    read: Callable[[], Raw],
+    task: str = "click",
+    seed: int = 0,
+    history: int = 10,
+    negatives: str = "open",
+) -> Dataset:
+    """Ratings as a :class:`~recsys_lite.fields.Dataset`, see :func:`load`; fields of the user only if users have them.
+
+    Args:
+        name: of the data set.
+        read: gives the ratings.
+        task, seed, history, negatives: as in :func:`load`.
+    """
     if task not in ("click", "like"):
-        raise ValueError(f"movielens-100k: unknown task {task!r}; there are 'click' and 'like'")
+        raise ValueError(f"{name}: unknown task {task!r}; there are 'click' and 'like'")
     if history < 1:
-        raise ValueError(f"movielens-100k: history must be at least 1, got {history}")
-    if negatives not in ("open", "spared"):
-        raise ValueError(f"movielens-100k: unknown rule of negatives {negatives!r}; there are 'open' and 'spared'")
-    raw = read_raw(path)
+        raise ValueError(f"{name}: history must be at least 1, got {history}")
+    if negatives not in FREE:
+        raise ValueError(f"{name}: unknown rule of negatives {negatives!r}; there are {sorted(FREE)}")
+    raw = read()
     events = ordered(raw)
     past = _past(events, history)
     train = events["part"] == 0
-    drawn = _negatives(events, raw, seed, negatives == "open") if task == "click" else None
+    drawn = _drawn(events, raw, seed, negatives == "open") if task == "click" else None
     films = set(events.loc[train, "item"])
     if drawn is not None:  # a film that training shows as a negative has been seen
         films |= set(raw.items.index[np.unique(drawn[train])])
@@ -84,7 +103,7 @@ def load(
     train_items = events.loc[events["part"] == 0, "item"].value_counts()
     items = raw.items.assign(popularity=train_items.reindex(raw.items.index).fillna(0).astype(int))
     extras = {"items": items, "users": raw.users}
-    return Dataset("movielens-100k", task, fields, parts[0], parts[1], parts[2], about, extras)
+    return Dataset(name, task, fields, parts[0], parts[1], parts[2], about, extras)
 
 
 def ordered(raw: Raw) -> pd.DataFrame:
@@ -114,13 +133,11 @@ def _fields(raw: Raw, users_seen: Sequence[str], films_seen: Sequence[str], hist
     titles = {i: f"{t} ({y})" if y != "unknown" else t for i, t, y in raw.items[["title", "release_year"]].itertuples()}
     users, items = raw.users.loc[users_seen], raw.items.loc[films_seen]
     films = Vocabulary(items.index.to_numpy(str), titles)
-    longest = int(raw.items["genres"].map(len).max())
+    longest = max(int(raw.items["genres"].map(len).max()), 1)
     return (
         Field("user", "categorical", Vocabulary(users.index.to_numpy(str)), about="who"),
         Field("item", "categorical", films, about="the film"),
-        Field("gender", "categorical", Vocabulary(users["gender"].unique()), about="of the user, as given in 1997"),
-        Field("age", "categorical", Vocabulary(users["age"].map(_age).unique()), about="of the user, in seven groups"),
-        Field("occupation", "categorical", Vocabulary(users["occupation"].unique()), about="of the user"),
+        *_of_users(users),
         Field(
             "genres", "multi_hot", Vocabulary(sorted({g for gs in items["genres"] for g in gs})),
             length=longest, about="of the film",
@@ -132,24 +149,26 @@ def _fields(raw: Raw, users_seen: Sequence[str], films_seen: Sequence[str], hist
     )  # fmt: skip
 
 
+def _of_users(users: pd.DataFrame) -> list[Field]:
+    if "gender" not in users:
+        return []
+    return [
+        Field("gender", "categorical", Vocabulary(users["gender"].unique()), about="of the user, as they gave it"),
+        Field("age", "categorical", Vocabulary(users["age"].map(_age).unique()), about="of the user, in seven groups"),
+        Field("occupation", "categorical", Vocabulary(users["occupation"].unique()), about="of the user"),
+    ]
+
+
 def _age(years: int) -> str:
     return next(name for limit, name in AGES if years < limit)
 
 
-def _negatives(events: pd.DataFrame, raw: Raw, seed: int, is_open: bool) -> np.ndarray:
+def _drawn(events: pd.DataFrame, raw: Raw, seed: int, is_open: bool) -> np.ndarray:
     """(rows, 2) numbers in ``raw.items`` of films that the row's user did not rate: up to its part, or at any time."""
-    rng = np.random.default_rng(seed)
-    place = raw.items.index.get_indexer(events["item"])
     part = events["part"].to_numpy() if is_open else np.zeros(len(events), np.int64)
-    out = np.zeros((len(events), NEGATIVES), np.int64)
-    for user, rows in events.groupby("u", sort=True).indices.items():
-        for p in np.unique(part[rows]):
-            own = rows[part[rows] == p]
-            free = np.setdiff1d(np.arange(len(raw.items)), place[rows[part[rows] <= p]])
-            if not len(free):
-                raise ValueError(f"user {str(user)!r} has rated every film: no negatives can be drawn")
-            out[own] = rng.choice(free, (len(own), NEGATIVES))
-    return out
+    films = raw.items.index.get_indexer(events["item"])
+    rng = np.random.default_rng(seed)
+    return draw_negatives(events["u"].to_numpy(), films, part, len(raw.items), NEGATIVES, rng)
 
 
 def _rows(
@@ -184,12 +203,12 @@ def _rows(
     repeat, film = film.shape[1], film.ravel()
     context = {
         "user": encode("user", events["user"]),
-        "gender": encode("gender", users["gender"]),
-        "age": encode("age", users["age"].map(_age)),
-        "occupation": encode("occupation", users["occupation"]),
         "hour": encode("hour", clock.dt.strftime("%H")),
         "weekday": encode("weekday", np.array(WEEKDAYS)[clock.dt.day_of_week]),
     }
+    if "gender" in users:
+        context |= {name: encode(name, users[name]) for name in ("gender", "occupation")}
+        context["age"] = encode("age", users["age"].map(_age))
     columns = {name: np.repeat(values[keep], repeat) for name, values in context.items()}
     columns |= {"item": item_row[film], "release_year": year_row[film]}
     ids = np.stack([columns[f.name] for f in fields if f.kind == "categorical"], 1)

@@ -3,6 +3,7 @@
 from .clicks import against_truth
 from .full_ranking import Retriever, earlier, evaluate_retrieval, per_user, top_k
 from .inference import predict
+from .leak import counter_auc
 from .metrics import auc, auc_interval, calibration_table, evaluate, grouped_auc, interval, log_loss, normalized_entropy
 from .ranking import evaluate_ranking, hit_rate, ndcg, place, places, score_all
 from .report import bootstrap_gaps, holm, standings
@@ -14,6 +15,7 @@ __all__ = [
     "auc_interval",
     "bootstrap_gaps",
     "calibration_table",
+    "counter_auc",
     "earlier",
     "evaluate",
     "evaluate_ranking",
