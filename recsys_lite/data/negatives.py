@@ -6,7 +6,13 @@ import numpy as np
 
 
 def draw_negatives(
-    user: np.ndarray, item: np.ndarray, part: np.ndarray, items: int, count: int, rng: np.random.Generator
+    user: np.ndarray,
+    item: np.ndarray,
+    part: np.ndarray,
+    items: int,
+    count: int,
+    rng: np.random.Generator,
+    replace: bool = True,
 ) -> np.ndarray:
     r"""For each interaction, items that its user does not have in the interaction's part or an earlier one.
 
@@ -14,8 +20,8 @@ def draw_negatives(
 
     .. math:: \{1..I\} \setminus \bigcup_{s \le t} P_s(u)
 
-    independently of each other: two of them may be the same item. A negative of training may be taken in a later part;
-    sparing these items would tell a model which they are (see :func:`recsys_lite.evaluation.counter_auc`).
+    drawn with replacement, so that two of them may be the same item. A negative of training may be taken in a later
+    part; sparing these items would tell a model which they are (see :func:`recsys_lite.evaluation.counter_auc`).
 
     Args:
         user: (N,) whole numbers.
@@ -24,12 +30,13 @@ def draw_negatives(
         items: I, how many there are to draw from.
         count: negatives for each interaction.
         rng: of the draw.
+        replace: whether an item may be drawn again for the same user and part. Default True.
 
     Returns:
         (N, count) int64 items.
 
     Raises:
-        ValueError: if a user has every item, naming the user's number.
+        ValueError: if there are too few items to draw from, naming the user's number.
 
     Example: user 7 takes item 0 in training and item 1 in the test part; of three items, 1 and 2 are left for training,
     only 2 for the test.
@@ -43,8 +50,9 @@ def draw_negatives(
     for rows in np.split(order, np.flatnonzero(np.diff(user[order])) + 1):
         for t in np.unique(part[rows]):
             free = np.delete(np.arange(items), item[rows[part[rows] <= t]])
-            if not len(free):
-                raise ValueError(f"user number {user[rows[0]]} has every item: no negatives can be drawn")
             mine = rows[part[rows] == t]
-            out[mine] = rng.choice(free, (len(mine), count))
+            if len(free) < (1 if replace else len(mine) * count):
+                need = "no negatives" if replace else f"no {len(mine) * count} different negatives"
+                raise ValueError(f"user number {user[rows[0]]} has all but {len(free)} items: {need} can be drawn")
+            out[mine] = rng.choice(free, (len(mine), count), replace)
     return out

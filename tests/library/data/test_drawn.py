@@ -24,5 +24,13 @@ def test_what_is_left_is_uniform():
 
 
 def test_a_user_with_every_item_is_named():
-    with pytest.raises(ValueError, match="user number 4 has every item"):
+    with pytest.raises(ValueError, match="user number 4 has all but 0 items: no negatives can be drawn"):
         draw_negatives(USER, ITEM, PART, 3, 2, np.random.default_rng(0))
+
+
+def test_without_replacement_none_comes_twice_and_too_few_are_named():
+    user, item, part = np.array([1, 1, 1, 2]), np.array([0, 1, 2, 0]), np.zeros(4, int)
+    drawn = draw_negatives(user, item, part, 9, 2, np.random.default_rng(0), replace=False)
+    assert sorted(drawn[:3].ravel().tolist()) == [3, 4, 5, 6, 7, 8] and drawn[3, 0] != drawn[3, 1]
+    with pytest.raises(ValueError, match="user number 1 has all but 5 items: no 6 different negatives can be drawn"):
+        draw_negatives(user, item, part, 8, 2, np.random.default_rng(0), replace=False)
