@@ -28,7 +28,7 @@ and :math:`v_m` the variance of the mean over model m's seeds before anything is
 **Why no percentiles.** The plain bootstrap of users and seeds draws S of S seeds: its variance is too small by
 (S - 1) / S, it has no t quantile for the few seeds, and it counts ε three times (Owen, The Pigeonhole Bootstrap, Annals
 of Applied Statistics 2007). For equal models with five seeds it says "better" or "worse" in anything from 0.3 % to 14 %
-of cases, with two seeds in up to a third; the rule here in 3 % to 7 % (``tests/library/evaluation``). And 2,000 draws
+of cases, with two seeds in up to a third; the rule here in 2 % to 7 % (``tests/library/evaluation``). And 2,000 draws
 know no p value below 0.001, while Holm's correction for 153 pairs of models asks for 0.0003.
 
 One row of predictions counts as a model without randomness (a closed form); for a network the verdict then speaks of
@@ -78,7 +78,7 @@ class Verdict:
         word: ``better`` or ``worse`` (a than b) if p is below 0.05; else ``equal within δ`` if the interval lies within
             [-δ, δ]; else ``undecided``.
         needed: if undecided, how many users or seeds would decide with a chance of 0.8, were the difference as
-            measured; else empty.
+            measured (in a table of m comparisons p below 0.05 / m is asked for); else empty.
         error, df: standard error of the difference and its degrees of freedom, see
             :func:`~recsys_lite.evaluation.power.smallest_effect`.
     """
@@ -140,7 +140,8 @@ def compare(
     """
     delta = _delta(metric, delta)
     part = Part.of({"a": a, "b": b}, label, group, metric)
-    return _verdict(part, part.resampled("a", draws, seed), part.resampled("b", draws, seed), delta)
+    found = _measured(part, part.resampled("a", draws, seed), part.resampled("b", draws, seed), delta)
+    return _worded(found, found.p)
 
 
 def compare_all(
@@ -180,9 +181,9 @@ def compare_all(
     pairs = list(combinations(predictions, 2))
     if against is not None:
         pairs = [(name, against) for name in predictions if name != against]
-    verdicts = [_verdict(part, values[one], values[other], delta) for one, other in pairs]
-    corrected = [_worded(v, p) for v, p in zip(verdicts, power.holm([v.p for v in verdicts]), strict=True)]
-    return pd.DataFrame([{"model": a, "against": b, **vars(v)} for (a, b), v in zip(pairs, corrected, strict=True)])
+    found = [_measured(part, values[one], values[other], delta, len(pairs)) for one, other in pairs]
+    verdicts = [_worded(v, p) for v, p in zip(found, power.holm([v.p for v in found]), strict=True)]
+    return pd.DataFrame([{"model": a, "against": b, **vars(v)} for (a, b), v in zip(pairs, verdicts, strict=True)])
 
 
 def margin(metric: str) -> float:
@@ -209,15 +210,14 @@ def _delta(metric: str, delta: float | None) -> float:
     return float(delta)
 
 
-def _verdict(part: Part, a: Array, b: Array, delta: float) -> Verdict:
-    """Of values (K + 1, S_a) and (K + 1, S_b), see :meth:`Part.resampled`."""
+def _measured(part: Part, a: Array, b: Array, delta: float, comparisons: int = 1) -> Verdict:
+    """All but the word, from values (K + 1, S_a) and (K + 1, S_b), see :meth:`Part.resampled`."""
     variance = Variance.of(a, b, part.users)
     difference, error, df = float(a[0].mean() - b[0].mean()), float(np.sqrt(variance.total)), variance.df
     p = float(2 * stats.t.sf(abs(difference) / error, df)) if error else float(difference == 0)
-    half = float(stats.t.ppf(1 - power.LEVEL / 2, df)) * error
-    needed = variance.needed(difference, delta, part.units)
-    found = Verdict(part.metric, difference, difference - half, difference + half, delta, p, "", needed, error, df)
-    return _worded(found, p)
+    half = float(stats.t.ppf(1 - power.LEVEL / 2, df)) * error if error else 0.0
+    needed = variance.needed(difference, delta, part.units, power.LEVEL / comparisons)
+    return Verdict(part.metric, difference, difference - half, difference + half, delta, p, "", needed, error, df)
 
 
 def _worded(found: Verdict, p: float) -> Verdict:

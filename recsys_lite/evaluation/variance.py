@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from .power import LEVEL
+
 Array = np.ndarray
 
 MOST = 1000  # times as many users or seeds; beyond that they are said not to decide
@@ -66,16 +68,18 @@ class Variance:
         )
         return total, total**2 / spread if spread else np.inf
 
-    def needed(self, difference: float, delta: float, units: str) -> str:
+    def needed(self, difference: float, delta: float, units: str, level: float = LEVEL) -> str:
         """How many users, or seeds, would decide with a chance of 0.8 if the difference is the true one.
 
-        Decided is what lies clear of 0 or within ±δ, whichever comes first.
+        Decided is what is clear of 0 at the level, or has its 95 % interval within ±δ, whichever comes first.
         """
-        far = max(abs(difference), delta - abs(difference))
+        far, near = abs(difference), delta - abs(difference)
 
         def decides(users: float, seeds: float) -> bool:
             total, df = self.times(users, seeds)
-            return bool((stats.t.ppf(0.975, df) + stats.t.ppf(0.8, df)) ** 2 * total <= far**2)
+            error, chance = total**0.5, stats.t.ppf(0.8, df)
+            clear, equal = (stats.t.ppf(1 - x / 2, df) + chance for x in (level, LEVEL))
+            return bool(clear * error <= far or equal * error <= near)
 
         said = []
         if more := _first(lambda k: decides(k, 1)):
