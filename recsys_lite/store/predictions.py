@@ -90,19 +90,35 @@ def load_predictions(
     names = stored if models is None else list(models)
     if unknown := [m for m in names if m not in stored]:
         raise ValueError(f"predictions: none of {unknown[0]!r} for {dataset.name}, {dataset.task}; there are {stored}")
-    wanted, found = _of(dataset), {}
-    for name in names:
-        record, path = read_json(folder / f"{start}{name}.json"), folder / f"{start}{name}"
-        for key, value in wanted.items():
-            if not isinstance(record, dict) or record.get(key) != value:
-                raise ValueError(f"{path.name}: made for other test rows ({key} differs); predict again")
-        tensors = read_tensors(_with(path, ".safetensors"))
-        shape = (len(record["seeds"]), wanted["rows"])
-        if {k: tuple(v.shape) for k, v in tensors.items()} != {"levels": shape, "scale": (shape[0], 2)}:
-            raise ValueError(f"{path.name}: the tensors do not fit the record of {shape[0]} seeds and {shape[1]} rows")
-        low, step = tensors["scale"].numpy().T[:, :, None]
-        found[name] = expit(low + step * (tensors["levels"].numpy().astype(np.float64) + LEVELS // 2))
-    return found
+    return {name: expit(_logits(dataset, name, folder)[0]) for name in names}
+
+
+def add_predictions(dataset: Dataset, model: str, logits: object, seed: int, *, folder: Path = PREDICTIONS) -> None:
+    """Put one seed's logits (N,) beside those that are stored, in the place of that seed's own; see
+    :func:`save_predictions`."""
+    new = np.asarray(logits, np.float64)
+    lines: dict[int, np.ndarray] = {}
+    if (folder / f"{dataset.name}.{dataset.task}.{model}.json").exists():
+        kept, seeds = _logits(dataset, model, folder)
+        lines = dict(zip(seeds, kept, strict=True))
+    lines[int(seed)] = new
+    ordered = sorted(lines)
+    save_predictions(dataset, model, np.stack([lines[s] for s in ordered]), ordered, folder=folder)
+
+
+def _logits(dataset: Dataset, model: str, folder: Path) -> tuple[np.ndarray, list[int]]:
+    """The logits (S, N) of a model and their seeds; errors as :func:`load_predictions` tells them."""
+    path = folder / f"{dataset.name}.{dataset.task}.{model}"
+    record, wanted = read_json(_with(path, ".json")), _of(dataset)
+    for key, value in wanted.items():
+        if not isinstance(record, dict) or record.get(key) != value:
+            raise ValueError(f"{path.name}: made for other test rows ({key} differs); predict again")
+    tensors = read_tensors(_with(path, ".safetensors"))
+    shape = (len(record["seeds"]), wanted["rows"])
+    if {k: tuple(v.shape) for k, v in tensors.items()} != {"levels": shape, "scale": (shape[0], 2)}:
+        raise ValueError(f"{path.name}: the tensors do not fit the record of {shape[0]} seeds and {shape[1]} rows")
+    low, step = tensors["scale"].numpy().T[:, :, None]
+    return low + step * (tensors["levels"].numpy().astype(np.float64) + LEVELS // 2), list(record["seeds"])
 
 
 def stored_seeds(dataset: str, task: str, model: str, *, folder: Path = PREDICTIONS) -> list[int]:
