@@ -3,9 +3,10 @@
     python -m bench.cost.optimizers             what is missing
     python -m bench.cost.optimizers --fresh     everything again
 
-FM, DeepFM and DCN V2 on MovieLens click and on Frappe. Each pair of model and optimiser gets the same effort: three rates,
-tried with one seed and judged by the log loss of the validation part, then five seeds with the best one, looked at once
-on the test part. No penalty, patience 2: only the optimiser of the tables differs; all else has fused Adam of that rate.
+FM, DeepFM and DCN V2 on MovieLens click and on Frappe. Each pair of model and optimiser gets the same effort: three
+rates, tried with one seed and judged by the log loss of the validation part, then five seeds with the best one, looked
+at once on the test part. No penalty, patience 2: only the optimiser of the tables differs; all else has fused Adam of
+that rate.
 """
 
 from __future__ import annotations
