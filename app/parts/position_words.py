@@ -54,7 +54,9 @@ def gain_words(gains: pd.DataFrame, metric: str = "ndcg@10") -> str:
     for r in gains.itertuples(index=False):
         of[word_of(r.low, r.high, metric)].append(f"{r.name} ({r.mean:+.4f})")
     better, worse, equal, undecided = (", ".join(of[word]) for word in WORDS)
-    text = f"Better than the naive model: {better}." if better else "No model is shown to be better than the naive one."
+    text = (
+        f"Better than the naive model: {better}." if better else "Nothing is shown to be better than the naive model."
+    )
     said = {"Worse": worse, f"Equal to it within {margin(metric):g}": equal, "Undecided": undecided}
     return " ".join([text, *(f"{word}: {models}." for word, models in said.items() if models)])
 
