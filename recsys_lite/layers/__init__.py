@@ -3,6 +3,7 @@
 from .attention import InteractingLayer
 from .cross import CrossLayers, CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet
 from .crosses import HashedCrosses
+from .devices import choose_device, device_of, devices, on_cpu
 from .dot import dot_interaction
 from .embedding import FieldEmbedding, SizedEmbedding
 from .ensemble import EnsembleLayer
@@ -23,7 +24,11 @@ __all__ = [
     "InteractingLayer",
     "SizedEmbedding",
     "StackedInput",
+    "choose_device",
+    "device_of",
+    "devices",
     "dot_interaction",
     "fm_interaction",
     "linear_piece",
+    "on_cpu",
 ]
