@@ -1,7 +1,8 @@
 """A second device without hardware: its tensors hold their numbers on the CPU and refuse to meet those of the CPU.
 
-PyTorch sees tensors of the device ``meta``, which is one on every machine: ``.numpy()``, and every operation on tensors of both devices, fail as they
-do on a GPU. What a GPU allows is allowed: copies, single numbers of the CPU, numbers of the CPU as an index.
+PyTorch sees tensors of the device ``meta``, which every machine has: ``.numpy()``, and every operation on tensors of
+both devices, fail as they do on a GPU. What a GPU allows is allowed: copies, single numbers of the
+CPU, numbers of the CPU as an index.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ class Far(Tensor):
 
     @staticmethod
     def __new__(cls, near: Tensor) -> Far:
+        strides = {} if near.is_sparse else {"strides": near.stride(), "storage_offset": near.storage_offset()}
         made = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, near.shape, strides=near.stride(), storage_offset=near.storage_offset(), dtype=near.dtype,
-            device=DEVICE, requires_grad=False,
-        )  # fmt: skip
+            cls, near.shape, dtype=near.dtype, layout=near.layout, device=DEVICE, requires_grad=False, **strides
+        )
         made.near = near
         return made
 
@@ -38,9 +39,22 @@ class Far(Tensor):
     def tolist(self) -> Any:
         return self.near.tolist()
 
+    def __getitem__(self, index: Any) -> Tensor:  # type: ignore[override]
+        return super().__getitem__(_tensors(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:  # type: ignore[override]
+        super().__setitem__(_tensors(index), value)
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return run(func, args, kwargs or {})
+
+
+def _tensors(index: Any) -> Any:
+    """An index whose lists are tensors: PyTorch would make those of ``meta`` of them, which have no numbers."""
+    if isinstance(index, tuple):
+        return tuple(_tensors(i) for i in index)
+    return torch.tensor(index, dtype=None if index else torch.int64) if isinstance(index, list) else index
 
 
 def run(func: Any, args: Any, kwargs: Any) -> Any:
@@ -51,6 +65,7 @@ def run(func: Any, args: Any, kwargs: Any) -> Any:
     kwargs = dict(kwargs)
     wanted = kwargs.get("device")
     given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)]
+    assert not any(t.is_meta and not isinstance(t, Far) for t in given), f"{name}: a tensor without numbers"
     far = [t for t in given if isinstance(t, Far)]
     met = [t for t in given if not isinstance(t, Far) and t.dim()]
     if name in INDEXED and isinstance(args[0], Far):

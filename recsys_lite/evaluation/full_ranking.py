@@ -87,8 +87,8 @@ def wanted_places(
         if scores.shape != (len(users), data.num_items):
             raise ValueError(f"scores: expected {(len(users), data.num_items)}, got {tuple(scores.shape)}")
         row, item = wanted.pairs(users)
-        there = (t.to(scores.device) for t in (known.mask(users), row, item))
-        above, tied = (t.cpu() for t in _places(scores, *there, k))
+        hidden, at, of = (t.to(scores.device) for t in (known.mask(users), row, item))
+        above, tied = (t.cpu() for t in _places(scores, hidden, at, of, k))
         found[:, done : done + len(row)] = torch.stack([users[row], item, above, tied])
         done += len(row)
     user, item, above, tied = found

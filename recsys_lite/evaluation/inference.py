@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..fields import Rows
-from ..layers.devices import device_of
+from ..layers.device import device_of
 
 
 @torch.no_grad()

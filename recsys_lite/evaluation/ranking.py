@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..data.item_sets import ItemSets
 from ..data.leave_one_out import LeaveOneOut
-from ..layers.devices import device_of
+from ..layers.device import device_of
 
 K = 10  # length of the list that a user sees
 

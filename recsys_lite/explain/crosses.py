@@ -15,7 +15,7 @@ from ..models import DCNV2, GDCN
 
 
 def with_full_matrices(model: DCNV2) -> DCNV2:
-    """A copy, on the CPU, of a model whose low-rank matrices are multiplied out, :math:`W_l = U_l V_l^T`: the same function.
+    """A copy, on the CPU, of a model whose low-rank matrices are multiplied out: :math:`W_l = U_l V_l^T`.
 
     Raises:
         ValueError: for experts, which are no matrix.

@@ -3,7 +3,7 @@
 from .attention import InteractingLayer
 from .cross import CrossLayers, CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet
 from .crosses import HashedCrosses
-from .devices import choose_device, device_of, devices, on_cpu
+from .device import choose_device, device_of, devices, on_cpu
 from .dot import dot_interaction
 from .embedding import FieldEmbedding, SizedEmbedding
 from .ensemble import EnsembleLayer

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..fields import UNSEEN, Rows
-from .devices import device_of
+from .device import device_of
 from .embedding import FieldEmbedding
 
 

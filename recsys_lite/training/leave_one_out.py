@@ -12,7 +12,7 @@ from ..data.item_sets import ItemSets
 from ..data.leave_one_out import LeaveOneOut
 from ..evaluation.ranking import evaluate_ranking
 from ..fields import Rows
-from ..layers.devices import fits
+from ..layers.device import fits
 from .loop import Steps
 from .losses import logits
 from .negatives import draw_negatives

@@ -8,14 +8,14 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..layers.devices import choose_device, device_of
+from ..layers.device import choose_device, device_of
 from .checkpoint import Checkpoint, digest
 from .record import Result
 from .settings import Settings
@@ -95,7 +95,7 @@ class Steps:
         self.model, self.task, self.settings = model, task, settings
         self.home, self.device = device_of(model), choose_device(settings.device, model)
         model.to(self.device)  # before the optimisers are made
-        self.called = torch.compile(model) if settings.compile else model
+        self.called = cast(nn.Module, torch.compile(model)) if settings.compile else model
         self.sign = 1.0 if task.higher(settings.monitor) else -1.0
         recorded = {**settings.record(), **task.options, **getattr(model, "config", {})}
         self.result = Result(task.dataset, task.name, type(model).__name__, settings.seed, recorded)
@@ -197,7 +197,7 @@ class Steps:
 
 
 class _Mean:
-    """The mean loss of the rows of an epoch. An accelerator is waited for whenever it is asked, so not in every step."""
+    """The mean loss of an epoch's rows. Reading a number of an accelerator waits for it, so that is not every step."""
 
     def __init__(self, epoch: int, every: int):
         self.epoch, self.every = epoch, every

@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ..evaluation.inference import predict
 from ..evaluation.metrics import evaluate
 from ..fields import Dataset, Rows
-from ..layers.devices import fits
+from ..layers.device import fits
 from .loop import Steps
 from .losses import logits
 from .record import Result

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from ..data.interactions import Interactions
 from ..data.item_sets import ItemSets
 from ..fields import UNSEEN, choose_columns, choose_fields
-from ..layers.devices import device_of
+from ..layers.device import device_of
 from ..models.lightgcn import LightGCN
 from ..models.two_towers import TwoTowers
 from .losses import bpr, in_batch_softmax, logits

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from ..layers.devices import choose_device
+from ..layers.device import choose_device
 from .tables import TABLE_OPTIMIZERS, sparse_gradients, table_optimizers
 
 T = TypeVar("T")
