@@ -13,7 +13,6 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
-from torch.distributed.tensor import DTensor
 
 from ..store.files import write_json
 from ..training.checkpoint import Checkpoint
@@ -46,7 +45,7 @@ class SharedCheckpoint(Checkpoint):
 
     def write(self, model: nn.Module, optimizers: Optimizers, best: dict[str, Tensor], result: Result) -> None:
         tensors = _weights("model", model.state_dict()) | _weights("best", best)
-        names = {p: name for name, p in model.named_parameters()}
+        names: dict[Any, str] = {p: name for name, p in model.named_parameters()}
         for i, o in enumerate(optimizers):
             for p, values in o.state.items():
                 tensors |= {f"optimizer/{i}/{names[p]}/{k}": torch.as_tensor(v) for k, v in values.items()}
@@ -56,7 +55,9 @@ class SharedCheckpoint(Checkpoint):
         dist.barrier()
         dcp.save(tensors, storage_writer=dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True))
         if dist.get_rank() == 0:
-            shapes = {key: [list(value.shape), str(value.dtype).removeprefix("torch.")] for key, value in tensors.items()}
+            shapes = {
+                key: [list(value.shape), str(value.dtype).removeprefix("torch.")] for key, value in tensors.items()
+            }
             record = {"folder": folder.name, "shapes": shapes, "result": result.to_dict(), "data": self.data}
             write_json(self.record, record)
             ours = re.compile(re.escape(self.path.name) + r"\.epoch\d+")

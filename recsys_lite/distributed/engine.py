@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -34,7 +34,7 @@ from ..evaluation.metrics import evaluate
 from ..fields import Dataset, Rows
 from ..layers import FieldEmbedding, device_of
 from ..training.checkpoint import digest
-from ..training.loop import Mean, Steps
+from ..training.loop import WAIT, Mean, Steps
 from ..training.losses import logits
 from ..training.pointwise import Labelled
 from ..training.record import Result
@@ -84,14 +84,20 @@ def _checked(mesh: DeviceMesh | None, settings: Settings) -> DeviceMesh:
         mesh = init_device_mesh("cuda" if dist.get_backend() == "nccl" else "cpu", (ranks,))
     if mesh.ndim != 1 or mesh.size() != ranks:
         shape = tuple(mesh.mesh.shape)
-        raise ValueError(f"distributed.fit: expected a mesh of shape ({ranks},), all processes on one axis, got {shape}")
+        raise ValueError(
+            f"distributed.fit: expected a mesh of shape ({ranks},), all processes on one axis, got {shape}"
+        )
     if settings.device != "auto" and torch.device(settings.device).type != mesh.device_type:
         raise ValueError(f"distributed.fit: device {str(settings.device)!r} on a mesh of {mesh.device_type!r}")
     if settings.batch_size % ranks:
-        raise ValueError(f"distributed.fit: batches of {settings.batch_size} rows do not share out over {ranks} processes")
+        raise ValueError(
+            f"distributed.fit: batches of {settings.batch_size} rows do not share out over {ranks} processes"
+        )
     if settings.optimizer in TABLE_OPTIMIZERS or settings.compile:
         what = "compile" if settings.compile else f"optimizer {settings.optimizer!r}"
-        raise ValueError(f"distributed.fit: {what} is for one process; tables in several take whole gradients of their rows")
+        raise ValueError(
+            f"distributed.fit: {what} is for one process; tables in several take whole gradients of their rows"
+        )
     return mesh
 
 
@@ -110,18 +116,19 @@ def share_out(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     # A process gives its own rows and gets the vectors of its own rows: both are parts of a batch by its first axis.
     plan = {name: RowwiseParallel(input_layouts=Shard(0), output_layouts=Shard(0)) for name in names}
     parallelize_module(model, mesh, plan)  # type: ignore[arg-type]
-    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, [f"{name}.weight" for name in names])
+    ours = [f"{name}.weight" for name in names] + [name for name, _ in model.named_buffers()]  # buffers never change
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, ours)
     if not any(p.requires_grad and not isinstance(p, DTensor) for p in model.parameters()):
         return model
-    called = DistributedDataParallel(model, process_group=mesh.get_group(), broadcast_buffers=False)
+    called = DistributedDataParallel(model, process_group=mesh.get_group())
     called.register_comm_hook(mesh.get_group(), _summed)  # type: ignore[arg-type]
     return called
 
 
-def _summed(group: dist.ProcessGroup, bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
+def _summed(group, bucket):  # type: ignore[no-untyped-def]  # DDP reads annotations, and as text it refuses them
     """Gradients are summed, where DDP alone takes their mean: each loss is divided by the rows of the whole batch."""
     work = dist.all_reduce(bucket.buffer(), group=group, async_op=True)
-    return cast(dist.Work, work).get_future().then(lambda done: done.value()[0])
+    return work.get_future().then(lambda done: done.value()[0])
 
 
 @dataclass
@@ -157,9 +164,9 @@ def predict(model: nn.Module, rows: Rows, mesh: DeviceMesh, batch_size: int = 81
         for index in torch.arange(len(rows)).split(batch_size):
             part = share(rows, index, mesh)
             mine = torch.sigmoid(model(part.rows.to(device, pinned=True)))
-            every = mine.new_empty(len(mine) * mesh.size())
-            dist.all_gather_into_tensor(every, mine, group=mesh.get_group())
-            made.append(every[: len(index)].cpu())
+            every = [torch.empty_like(mine) for _ in range(mesh.size())]
+            dist.all_gather(every, mine, group=mesh.get_group())
+            made.append(torch.cat(every)[: len(index)].cpu())
         return torch.cat(made)
     finally:
         model.train(was_training)
@@ -235,7 +242,7 @@ class SharedSteps(Steps):
         torch.manual_seed((seed + self.mesh.get_local_rank() * 1_000_003) % 2**63)
 
     def _mean(self, epoch: int, every: int) -> Mean:
-        return MeanOfAll(epoch, every, self.mesh)
+        return MeanOfAll(epoch, WAIT, self.mesh)
 
 
 class MeanOfAll(Mean):

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from ..layers.device import choose_device, device_of
 from .checkpoint import Checkpoint, digest
 from .record import Result
-from .settings import Settings
+from .settings import Optimizers, Settings
 
 #: steps after which an accelerator is asked for its losses; it is waited for then
 WAIT = 100
@@ -93,24 +93,41 @@ class Steps:
 
     def __init__(self, model: nn.Module, task: Task, settings: Settings):
         self.model, self.task, self.settings = model, task, settings
-        self.home, self.device = device_of(model), choose_device(settings.device, model)
-        model.to(self.device)  # before the optimisers are made
-        self.called = cast(nn.Module, torch.compile(model)) if settings.compile else model
+        self.device = self._placed(model)  # before the optimisers are made
         self.sign = 1.0 if task.higher(settings.monitor) else -1.0
         recorded = {**settings.record(), **task.options, **getattr(model, "config", {})}
         self.result = Result(task.dataset, task.name, type(model).__name__, settings.seed, recorded)
         self.result.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        self.optimizers = settings.optimizers(model)
+        self.optimizers = self._optimizers()
         self.best = {k: v.clone() for k, v in model.state_dict().items()}
-        self.state = (
-            None if settings.checkpoint is None else Checkpoint(Path(settings.checkpoint), digest(*task.data_read()))
-        )
+        path = settings.checkpoint
+        self.state = None if path is None else self._checkpoint(Path(path), *task.data_read())
         if self.state is not None and self.state.exists():
             self.best = self.state.restore(model, self.optimizers, self.result)
         elif task.from_start:
             self.result.validation = self._validated()
         else:
             self._check_monitor(task.defined())  # told before the first epoch
+
+    def _placed(self, model: nn.Module) -> torch.device:
+        """Move the model to where it trains; what a step calls, which may be the model compiled."""
+        self.home, device = device_of(model), choose_device(self.settings.device, model)
+        model.to(device)
+        self.called = cast(nn.Module, torch.compile(model)) if self.settings.compile else model
+        return device
+
+    def _optimizers(self) -> Optimizers:
+        return self.settings.optimizers(self.model)
+
+    def _checkpoint(self, path: Path, *data: Any) -> Checkpoint:
+        return Checkpoint(path, digest(*data))
+
+    def _seed(self, seed: int) -> None:
+        """Of dropout."""
+        torch.manual_seed(seed)
+
+    def _mean(self, epoch: int, every: int) -> Mean:
+        return Mean(epoch, every)
 
     @property
     def done(self) -> bool:
@@ -163,10 +180,10 @@ class Steps:
     def _epoch(self, epoch: int) -> float:
         """One pass whose draws depend on seed and epoch only, so that a resumed run equals an unbroken one."""
         seed = (self.settings.seed * 100_003 + epoch) % 2**63
-        torch.manual_seed(seed)  # dropout
+        self._seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
-        mean = _Mean(epoch, every=1 if self.device.type == "cpu" else WAIT)
+        mean = self._mean(epoch, every=1 if self.device.type == "cpu" else WAIT)
         for batch in self.task.batches(epoch, self.settings, generator, self.device):
             with self._precision():
                 loss = self.task.loss(self.called, batch, generator)
@@ -196,7 +213,7 @@ class Steps:
             )
 
 
-class _Mean:
+class Mean:
     """The mean loss of an epoch's rows. Reading a number of an accelerator waits for it, so that is not every step."""
 
     def __init__(self, epoch: int, every: int):
@@ -209,12 +226,16 @@ class _Mean:
             self._ask()
 
     def _ask(self) -> None:
-        told = torch.stack([loss for loss, _ in self.waiting]).tolist()
+        told = self.told(torch.stack([loss for loss, _ in self.waiting]))
         for loss, (_, rows) in zip(told, self.waiting, strict=True):
             if not math.isfinite(loss):
                 raise ValueError(f"training: the loss is {loss} in epoch {self.epoch}; try a smaller lr")
             self.total, self.rows = self.total + loss * rows, self.rows + rows
         self.waiting = []
+
+    def told(self, losses: Tensor) -> list[float]:
+        """Losses as numbers."""
+        return losses.tolist()
 
     def value(self) -> float:
         if self.waiting:
