@@ -4,18 +4,21 @@ r"""Any ranking model in several processes: its tables shared out by rows, the r
     \mathcal{L}_r = \frac{1}{B} \sum_{i \in \text{rows of } r} \ell(z_i, y_i), \qquad
     \nabla_{\text{copied}} \mathcal{L} = \sum_r \nabla \mathcal{L}_r
 
-Process r holds rows :math:`\lceil V/R \rceil\, r` and following of every table. A step of B rows: each process reads
+Process r holds :math:`\lceil V/R \rceil` rows of every table, from :math:`\lceil V/R \rceil\, r` on; a table too small
+for all processes to have some is copied. A step of B rows: each process reads
 its B/R rows; the numbers of all B rows go to all (all-gather); each looks up what lies in its part of the tables; the
 vectors come back as sums, to each process those of its own rows (reduce-scatter). Gradients go the same way back, so
 those of a table are whole where its rows lie and nobody adds up a table. Only the gradients of the copied parameters
 are summed over the processes, by :class:`~torch.nn.parallel.DistributedDataParallel`.
 
-PyTorch does the work: ``RowwiseParallel`` for the tables. :mod:`recsys_lite.distributed.sharded` writes the same by
-hand for DLRM, with whole tables for each process.
+PyTorch's ``RowwiseParallel`` sends the same, but its backward pass (2.13) makes the gradient of the whole table in
+every process, so that no table could be larger than one of them holds; :func:`look_up` makes that of its own rows only.
+:mod:`recsys_lite.distributed.sharded` shares out whole tables by hand, for DLRM.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +28,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.tensor import DTensor, Shard
-from torch.distributed.tensor.parallel import RowwiseParallel, parallelize_module
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.distributed.tensor import DTensor, Partial, Shard, distribute_tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, embedding
 from torch.nn.parallel import DistributedDataParallel
 
 from ..evaluation.metrics import evaluate
@@ -112,17 +114,41 @@ def share_out(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     """
     if any(isinstance(p, DTensor) for p in model.parameters()):
         raise ValueError(f"share_out: {type(model).__name__} is shared out already; build it anew")
-    names = [f"{name}.table" for name, part in model.named_modules() if isinstance(part, FieldEmbedding)]
-    # A process gives its own rows and gets the vectors of its own rows: both are parts of a batch by its first axis.
-    plan = {name: RowwiseParallel(input_layouts=Shard(0), output_layouts=Shard(0)) for name in names}
-    parallelize_module(model, mesh, plan)  # type: ignore[arg-type]
-    ours = [f"{name}.weight" for name in names] + [name for name, _ in model.named_buffers()]  # buffers never change
+    for table in (part.table for part in model.modules() if isinstance(part, FieldEmbedding)):
+        if everyone_has_rows(table.num_embeddings, mesh.size()):
+            table.weight = nn.Parameter(distribute_tensor(table.weight.detach(), mesh, [Shard(0)]))
+            table.forward = functools.partial(look_up, table, mesh)  # type: ignore[method-assign]
+    ours = [name for name, p in model.named_parameters() if isinstance(p, DTensor)]
+    ours += [name for name, _ in model.named_buffers()]  # which never change
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, ours)
     if not any(p.requires_grad and not isinstance(p, DTensor) for p in model.parameters()):
         return model
     called = DistributedDataParallel(model, process_group=mesh.get_group())
     called.register_comm_hook(mesh.get_group(), _summed)  # type: ignore[arg-type]
     return called
+
+
+def look_up(table: nn.Embedding, mesh: DeviceMesh, index: Tensor) -> Tensor:
+    """The rows of a table by number, (B/R, N) of this process -> (B/R, N, d), wherever they lie; all must call it."""
+    weight = table.weight
+    assert isinstance(weight, DTensor)
+    every = DTensor.from_local(index, mesh, [Shard(0)], run_check=False).full_tensor()  # (B, N)
+    mine = weight.to_local()  # rows from first on; its gradient is that of these rows
+    at = every - mesh.get_local_rank() * -(-table.num_embeddings // mesh.size())
+    inside = (at >= 0) & (at < len(mine))
+    vectors = embedding(at.where(inside, 0), mine) * inside.unsqueeze(-1)  # (B, N, d), zero where another has the row
+    part = DTensor.from_local(vectors, mesh, [Partial()], run_check=False).redistribute(mesh, [Shard(0)])
+    return part.to_local()
+
+
+def everyone_has_rows(rows: int, ranks: int) -> bool:
+    """Whether each process gets a row when each takes ⌈V/R⌉ of them in turn; if not, the table is copied.
+
+    Example:
+        >>> everyone_has_rows(5, 4), everyone_has_rows(7, 4)  # 2, 2, 1, 0 and 2, 2, 2, 1
+        (False, True)
+    """
+    return -(-rows // ranks) * (ranks - 1) < rows
 
 
 def _summed(group, bucket):  # type: ignore[no-untyped-def]  # DDP reads annotations, and as text it refuses them
