@@ -53,6 +53,15 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def is_whole(file: Path, known_hash: str) -> bool:
+    """Whether a file can be read and has the hash, given as ``"sha256:..."`` or ``"md5:..."``."""
+    algorithm, expected = known_hash.split(":")
+    try:
+        return hashlib.new(algorithm, file.read_bytes(), usedforsecurity=False).hexdigest() == expected
+    except OSError:
+        return False
+
+
 def download(url: str, output_file: str | os.PathLike[str], pooch: object = None) -> None:
     """A pooch downloader that goes on where an earlier try stopped.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,17 +12,29 @@ import torch
 from ..fields import PADDING, Dataset, Field, Rows, Vocabulary
 from . import fetch
 from .movielens_files import Raw, read_raw
+from .negatives import draw_negatives
 
 AGES = [(18, "under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (50, "45-49"), (56, "50-55"), (999, "56+")]
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 NEGATIVES = 2
+#: the films that a negative is drawn from, by the rule
+FREE = {
+    "spared": "a film never rated by this user",
+    "open": "a film that this user rated neither in this part nor before",
+}
 
 
-def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: int = 0, history: int = 10) -> Dataset:
+def load(
+    task: str = "click",
+    path: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    history: int = 10,
+    negatives: str = "spared",
+) -> Dataset:
     """MovieLens-100K as a :class:`~recsys_lite.fields.Dataset`.
 
-    *click* (main task): each rating is a click; beside it stand two films that this person never rated at any time,
-    drawn uniformly and independently (both may be the same film), at the same time and with the same history.
+    *click* (main task): each rating is a click; beside it stand two films that this person did not rate, drawn
+    uniformly and independently (both may be the same film), at the same time and with the same history.
     *like* (control): label 1 for a rating of 4 or 5. Each person's last 10 % of ratings by time are the test part,
     the 10 % before them the validation part.
 
@@ -31,43 +43,67 @@ def load(task: str = "click", path: str | os.PathLike[str] | None = None, seed: 
         path: an unzipped ml-100k folder; by default the data is fetched.
         seed: of the negatives.
         history: how many of the films rated strictly before the row's time are kept, latest first.
+        negatives: what "did not rate" means. ``"open"``: in this part or an earlier one, so that no part's negatives
+            know of a later part. ``"spared"`` (default, that of the stored results): at any time. It leaks: a film
+            that a person rates in the test part is never one of their training negatives, so that counting training
+            negatives, which learns nothing, ranks the test part with AUC 0.60
+            (:func:`~recsys_lite.evaluation.leak.counter_auc`); with ``"open"`` it is 0.50.
 
     Raises:
-        ValueError: for an unknown task or damaged files. DataUnavailable: if no source works.
+        ValueError: for an unknown task or rule of negatives, or damaged files. DataUnavailable: if no source works.
+    """
+    return build("movielens-100k", lambda: read_raw(path), task, seed, history, negatives)
+
+
+def build(
+    name: str,
+    read: Callable[[], Raw],
+    task: str = "click",
+    seed: int = 0,
+    history: int = 10,
+    negatives: str = "open",
+) -> Dataset:
+    """Ratings as a :class:`~recsys_lite.fields.Dataset`, see :func:`load`; fields of the user only if users have them.
+
+    Args:
+        name: of the data set.
+        read: gives the ratings.
+        task, seed, history, negatives: as in :func:`load`.
     """
     if task not in ("click", "like"):
-        raise ValueError(f"movielens-100k: unknown task {task!r}; there are 'click' and 'like'")
+        raise ValueError(f"{name}: unknown task {task!r}; there are 'click' and 'like'")
     if history < 1:
-        raise ValueError(f"movielens-100k: history must be at least 1, got {history}")
-    raw = read_raw(path)
+        raise ValueError(f"{name}: history must be at least 1, got {history}")
+    if negatives not in FREE:
+        raise ValueError(f"{name}: unknown rule of negatives {negatives!r}; there are {sorted(FREE)}")
+    raw = read()
     events = ordered(raw)
     past = _past(events, history)
     train = events["part"] == 0
-    negatives = _negatives(events, raw, seed) if task == "click" else None
+    drawn = _drawn(events, raw, seed, negatives == "open") if task == "click" else None
     films = set(events.loc[train, "item"])
-    if negatives is not None:  # a film that training shows as a negative has been seen
-        films |= set(raw.items.index[np.unique(negatives[train])])
+    if drawn is not None:  # a film that training shows as a negative has been seen
+        films |= set(raw.items.index[np.unique(drawn[train])])
     fields = _fields(raw, events.loc[train, "user"].unique(), sorted(films, key=int), history)
-    parts = [_rows(raw, fields, events, past, negatives, events["part"].to_numpy() == p) for p in range(3)]
+    parts = [_rows(raw, fields, events, past, drawn, events["part"].to_numpy() == p) for p in range(3)]
     clicks = events.groupby("part").size()
     about: dict[str, object] = {
         "source": raw.source,
         "data_sha256": raw.sha256(),
         "split": "each user's ratings by time (ties by film number): last 10 % test, 10 % before them validation, "
         "each rounded down but at least one",
-        "label": "click: 1 = rated, 0 = a film never rated by this user" if task == "click" else "like: rating >= 4",
+        "label": f"click: 1 = rated, 0 = {FREE[negatives]}" if task == "click" else "like: rating >= 4",
         "ratings": ", ".join(f"{n} {name}" for n, name in zip(clicks, ("train", "validation", "test"), strict=True)),
         "history": f"the last {history} films rated strictly before the row's time",
     }
-    if negatives is not None:
-        about["negatives"] = (
-            f"{NEGATIVES} per click, uniform over the films this user never rated, with replacement, seed {seed}"
-        )
-        about["negatives_sha256"] = fetch.sha256(negatives.astype("<i4").tobytes())
+    if drawn is not None:
+        kept = "the films this user never rated" if negatives == "spared" else FREE["open"]
+        about["negatives"] = f"{NEGATIVES} per click, uniform over {kept}, with replacement, seed {seed}"
+        about["negatives_sha256"] = fetch.sha256(drawn.astype("<i4").tobytes())
     train_items = events.loc[events["part"] == 0, "item"].value_counts()
     items = raw.items.assign(popularity=train_items.reindex(raw.items.index).fillna(0).astype(int))
     extras = {"items": items, "users": raw.users}
-    return Dataset("movielens-100k", task, fields, parts[0], parts[1], parts[2], about, extras)
+    return Dataset(name, task, fields, parts[0], parts[1], parts[2], about, extras)
 
 
 def ordered(raw: Raw) -> pd.DataFrame:
@@ -97,13 +133,11 @@ def _fields(raw: Raw, users_seen: Sequence[str], films_seen: Sequence[str], hist
     titles = {i: f"{t} ({y})" if y != "unknown" else t for i, t, y in raw.items[["title", "release_year"]].itertuples()}
     users, items = raw.users.loc[users_seen], raw.items.loc[films_seen]
     films = Vocabulary(items.index.to_numpy(str), titles)
-    longest = int(raw.items["genres"].map(len).max())
+    longest = max(int(raw.items["genres"].map(len).max()), 1)
     return (
         Field("user", "categorical", Vocabulary(users.index.to_numpy(str)), about="who"),
         Field("item", "categorical", films, about="the film"),
-        Field("gender", "categorical", Vocabulary(users["gender"].unique()), about="of the user, as given in 1997"),
-        Field("age", "categorical", Vocabulary(users["age"].map(_age).unique()), about="of the user, in seven groups"),
-        Field("occupation", "categorical", Vocabulary(users["occupation"].unique()), about="of the user"),
+        *_of_users(users),
         Field(
             "genres", "multi_hot", Vocabulary(sorted({g for gs in items["genres"] for g in gs})),
             length=longest, about="of the film",
@@ -115,21 +149,26 @@ def _fields(raw: Raw, users_seen: Sequence[str], films_seen: Sequence[str], hist
     )  # fmt: skip
 
 
+def _of_users(users: pd.DataFrame) -> list[Field]:
+    if "gender" not in users:
+        return []
+    return [
+        Field("gender", "categorical", Vocabulary(users["gender"].unique()), about="of the user, as they gave it"),
+        Field("age", "categorical", Vocabulary(users["age"].map(_age).unique()), about="of the user, in seven groups"),
+        Field("occupation", "categorical", Vocabulary(users["occupation"].unique()), about="of the user"),
+    ]
+
+
 def _age(years: int) -> str:
     return next(name for limit, name in AGES if years < limit)
 
 
-def _negatives(events: pd.DataFrame, raw: Raw, seed: int) -> np.ndarray:
-    """(rows, 2) numbers in ``raw.items`` of films that the row's user never rated at any time."""
+def _drawn(events: pd.DataFrame, raw: Raw, seed: int, is_open: bool) -> np.ndarray:
+    """(rows, 2) numbers in ``raw.items`` of films that the row's user did not rate: up to its part, or at any time."""
+    part = events["part"].to_numpy() if is_open else np.zeros(len(events), np.int64)
+    films = raw.items.index.get_indexer(events["item"])
     rng = np.random.default_rng(seed)
-    place = {item: k for k, item in enumerate(raw.items.index)}
-    out = np.zeros((len(events), NEGATIVES), np.int64)
-    for _, rows in events.groupby("u", sort=True):
-        free = np.setdiff1d(np.arange(len(raw.items)), [place[i] for i in rows["item"]])
-        if not len(free):
-            raise ValueError(f"user {rows['user'].iloc[0]!r} has rated every film: no negatives can be drawn")
-        out[rows.index] = rng.choice(free, (len(rows), NEGATIVES))
-    return out
+    return draw_negatives(events["u"].to_numpy(), films, part, len(raw.items), NEGATIVES, rng)
 
 
 def _rows(
@@ -164,12 +203,12 @@ def _rows(
     repeat, film = film.shape[1], film.ravel()
     context = {
         "user": encode("user", events["user"]),
-        "gender": encode("gender", users["gender"]),
-        "age": encode("age", users["age"].map(_age)),
-        "occupation": encode("occupation", users["occupation"]),
         "hour": encode("hour", clock.dt.strftime("%H")),
         "weekday": encode("weekday", np.array(WEEKDAYS)[clock.dt.day_of_week]),
     }
+    if "gender" in users:
+        context |= {name: encode(name, users[name]) for name in ("gender", "occupation")}
+        context["age"] = encode("age", users["age"].map(_age))
     columns = {name: np.repeat(values[keep], repeat) for name, values in context.items()}
     columns |= {"item": item_row[film], "release_year": year_row[film]}
     ids = np.stack([columns[f.name] for f in fields if f.kind == "categorical"], 1)

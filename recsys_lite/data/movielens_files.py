@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from . import fetch
+from .delimited import read_table, whole_numbers
 
 OFFICIAL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 OFFICIAL_HASH = "md5:0e33842e24a9c977be4e0107933c0723"  # as published beside the file
@@ -41,8 +42,8 @@ GENRES = [
 class Raw(NamedTuple):
     """The data as published, in one form for all sources."""
 
-    ratings: pd.DataFrame  # user, item: str; rating, timestamp: int
-    users: pd.DataFrame  # index user: age, gender, occupation; in the order of the user numbers
+    ratings: pd.DataFrame  # user, item: str; timestamp: int; rating: int, or float where there are half stars
+    users: pd.DataFrame  # index user: age, gender, occupation, or no column; in the order of the user numbers
     items: pd.DataFrame  # index item: title, release_year (str), genres (tuple); in the order of the film numbers
     source: str
 
@@ -76,12 +77,8 @@ def read_raw(path: str | os.PathLike[str] | None = None) -> Raw:
 def _cached(cache: Path) -> Path | None:
     """A file fetched before; one whose hash is wrong, or that cannot be read, counts as absent."""
     for file, known in ((cache / "ml-100k.zip", OFFICIAL_HASH), (cache / WHEEL_NAME, f"sha256:{WHEEL_HASH}")):
-        algorithm, expected = known.split(":")
-        try:
-            if hashlib.new(algorithm, file.read_bytes(), usedforsecurity=False).hexdigest() == expected:
-                return file
-        except OSError:
-            continue
+        if fetch.is_whole(file, known):
+            return file
     return None
 
 
@@ -108,43 +105,41 @@ def _member(archive: zipfile.ZipFile, kind: str) -> bytes:
     return data
 
 
-def _table(
-    data: bytes, file: str, sep: str, columns: list[str], width: int, header: bool = False, encoding: str = "latin-1"
-) -> pd.DataFrame:
-    """The first columns of a delimited file as text; every row must have ``width`` columns."""
-    lines = data.decode(encoding).replace("\r\n", "\n").rstrip("\n").split("\n")[header:]
-    if not any(lines):
-        raise ValueError(f"{file} is empty")
-    rows = [line.split(sep) for line in lines]
-    for k, row in enumerate(rows, 1):
-        if len(row) != width:
-            raise ValueError(f"{file}, row {k}: expected {width} columns ({', '.join(columns)}...), got {len(row)}")
-    return pd.DataFrame([row[: len(columns)] for row in rows], columns=columns, dtype=str)
+def checked(
+    ratings: pd.DataFrame,
+    users: pd.DataFrame,
+    items: pd.DataFrame,
+    names: Mapping[str, str],
+    source: str,
+    half_stars: bool = False,
+) -> Raw:
+    """Checks that hold for every source; users and films in the order of their numbers.
 
+    Args:
+        ratings, users, items: as in :class:`Raw`, but of text, with columns user and item in place of an index; users
+            may have no age.
+        names: "ratings", "users", "items" -> the file, for messages.
+        source: as in :class:`Raw`.
+        half_stars: whether ratings go from 0.5 to 5 in halves, and not from 1 to 5.
 
-def _integers(table: pd.DataFrame, column: str, file: str, low: int, high: int) -> pd.Series:
-    values = pd.to_numeric(table[column], errors="coerce")
-    wrong = (values.isna() | (values % 1 != 0) | ~values.between(low, high)).to_numpy()
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(
-            f"{file}, row {row + 1}: {column} is {table[column].iloc[row]!r}, expected a whole number in {low}..{high}"
-        )
-    return values.astype(int)
-
-
-def _raw(ratings: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame, names: Mapping[str, str], source: str) -> Raw:
-    """Checks that hold for every source; users and films in the order of their numbers."""
+    Raises:
+        ValueError: naming the file, and the row where there is one.
+    """
     last = 2**31 - 1
     ratings = ratings.assign(
-        rating=_integers(ratings, "rating", names["ratings"], 1, 5),
-        timestamp=_integers(ratings, "timestamp", names["ratings"], 0, last),
+        rating=(_half_stars if half_stars else _stars)(ratings, names["ratings"]),
+        timestamp=whole_numbers(ratings, "timestamp", names["ratings"], 0, last),
     )
-    users = users.assign(age=_integers(users, "age", names["users"], 0, 150))
+    if (again := ratings.duplicated(["user", "item"]).to_numpy()).any():
+        row = int(again.argmax())
+        user, item = ratings[["user", "item"]].iloc[row]
+        raise ValueError(f"{names['ratings']}, row {row + 1}: user {user!r} rates item {item!r} a second time")
+    if "age" in users:
+        users = users.assign(age=whole_numbers(users, "age", names["users"], 0, 150))
     tables = {}
     for column, table in (("user", users), ("item", items)):
         file = names[column + "s"]
-        order = _integers(table, column, file, 0, last).to_numpy().argsort(kind="stable")
+        order = whole_numbers(table, column, file, 0, last).to_numpy().argsort(kind="stable")
         if (repeated := table[column].duplicated()).any():
             raise ValueError(f"{file}: {column} {table[column][repeated].iloc[0]!r} occurs twice")
         tables[column] = table.iloc[order].set_index(column)
@@ -153,12 +148,25 @@ def _raw(ratings: pd.DataFrame, users: pd.DataFrame, items: pd.DataFrame, names:
     return Raw(ratings, tables["user"], tables["item"], source)
 
 
+def _stars(ratings: pd.DataFrame, file: str) -> pd.Series:
+    return whole_numbers(ratings, "rating", file, 1, 5)
+
+
+def _half_stars(ratings: pd.DataFrame, file: str) -> pd.Series:
+    values = pd.to_numeric(ratings["rating"], errors="coerce")
+    if (wrong := ~(values * 2).isin(range(1, 11)).to_numpy()).any():
+        row = int(wrong.argmax())
+        got = ratings["rating"].iloc[row]
+        raise ValueError(f"{file}, row {row + 1}: rating is {got!r}, expected 0.5 to 5 in halves")
+    return values
+
+
 def parse_official(read: Callable[[str], bytes], source: str) -> Raw:
     """The published files u.data, u.user and u.item."""
-    ratings = _table(read("u.data"), "u.data", "\t", ["user", "item", "rating", "timestamp"], 4)
-    users = _table(read("u.user"), "u.user", "|", ["user", "age", "gender", "occupation"], 5)
+    ratings = read_table(read("u.data"), "u.data", "\t", ["user", "item", "rating", "timestamp"], 4)
+    users = read_table(read("u.user"), "u.user", "|", ["user", "age", "gender", "occupation"], 5)
     columns = ["item", "full_title", "date", "video_date", "url", *GENRES]
-    items = _table(read("u.item"), "u.item", "|", columns, len(columns))
+    items = read_table(read("u.item"), "u.item", "|", columns, len(columns))
     year = items["full_title"].str.extract(r"\((\d{4})\)\s*$")[0].fillna("unknown")
     title = items["full_title"].str.replace(r"\s*\([^()]*\)\s*$", "", regex=True)
     for genre in GENRES:
@@ -168,16 +176,20 @@ def parse_official(read: Callable[[str], bytes], source: str) -> Raw:
     flags = items[GENRES].to_numpy() == "1"
     genres = [tuple(np.array(GENRES)[row].tolist()) for row in flags]
     items = pd.DataFrame({"item": items["item"], "title": title, "release_year": year, "genres": genres})
-    return _raw(ratings, users, items, {"ratings": "u.data", "users": "u.user", "items": "u.item"}, source)
+    return checked(ratings, users, items, {"ratings": "u.data", "users": "u.user", "items": "u.item"}, source)
 
 
 def parse_mirror(files: Mapping[str, bytes]) -> Raw:
     """The three files of the mirror: the same data in UTF-8, with a header line and words for genres."""
-    ratings = _table(files["inter"], "ml-100k.inter", "\t", ["user", "item", "rating", "timestamp"], 4, True, "utf-8")
-    users = _table(files["user"], "ml-100k.user", "\t", ["user", "age", "gender", "occupation"], 5, True, "utf-8")
-    items = _table(files["item"], "ml-100k.item", "\t", ["item", "title", "release_year", "genres"], 4, True, "utf-8")
+    ratings = read_table(
+        files["inter"], "ml-100k.inter", "\t", ["user", "item", "rating", "timestamp"], 4, True, "utf-8"
+    )
+    users = read_table(files["user"], "ml-100k.user", "\t", ["user", "age", "gender", "occupation"], 5, True, "utf-8")
+    items = read_table(
+        files["item"], "ml-100k.item", "\t", ["item", "title", "release_year", "genres"], 4, True, "utf-8"
+    )
     items["title"] = items["title"].replace("unkonwn", "unknown")
     items["release_year"] = [y if re.fullmatch(r"\d{4}", y) else "unknown" for y in items["release_year"]]
     items["genres"] = [tuple(sorted(g.split(), key=GENRES.index)) for g in items["genres"]]
     names = {"ratings": "ml-100k.inter", "users": "ml-100k.user", "items": "ml-100k.item"}
-    return _raw(ratings, users, items, names, f"mirror {WHEEL}")
+    return checked(ratings, users, items, names, f"mirror {WHEEL}")

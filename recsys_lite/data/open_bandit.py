@@ -8,7 +8,6 @@ lies in the authors' package; it is read from there and never passed on.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
@@ -87,11 +86,7 @@ def load(policy: str = "random", campaign: str = "all", path: str | os.PathLike[
 
 def _cached(cache: Path) -> Path | None:
     """The package fetched before; one whose hash is wrong, or that cannot be read, counts as absent."""
-    try:
-        data = (cache / WHEEL_NAME).read_bytes()
-    except OSError:
-        return None
-    return cache / WHEEL_NAME if hashlib.sha256(data).hexdigest() == WHEEL_HASH else None
+    return cache / WHEEL_NAME if fetch.is_whole(cache / WHEEL_NAME, f"sha256:{WHEEL_HASH}") else None
 
 
 def _fetched() -> Path:

@@ -112,20 +112,28 @@ def grouped_auc(label: object, score: object, group: object) -> float:
         >>> grouped_auc([1, 0, 1, 0], [0.2, 0.1, 0.8, 0.9], [7, 7, 8, 8])
         0.5
     """
+    by = group_aucs(label, score, group)
+    return float(np.average(by["auc"], weights=by["rows"]))
+
+
+def group_aucs(label: object, score: object, group: object) -> pd.DataFrame:
+    """AUC within each group that has both classes: group as index, rows, auc.
+
+    Raises:
+        ValueError: if no group has both classes.
+    """
     y, s = _checked(label, score)
     g = np.asarray(group)
     frame = pd.DataFrame({"y": y, "g": g})
     frame["rank"] = pd.Series(s).groupby(g).rank()
     by = frame.groupby("g")
-    n = by["y"].size().to_numpy(float)
-    positive = by["y"].sum().to_numpy(float)
-    ranks = frame["rank"].where(frame["y"] == 1, 0.0).groupby(frame["g"]).sum().to_numpy(float)
+    n, positive = by["y"].size().astype(float), by["y"].sum()
+    ranks = frame["rank"].where(frame["y"] == 1, 0.0).groupby(frame["g"]).sum()
     both = (positive > 0) & (positive < n)
     if not both.any():
         raise ValueError("grouped AUC: no group has both classes")
-    n, positive, ranks = n[both], positive[both], ranks[both]
     aucs = (ranks - positive * (positive + 1) / 2) / (positive * (n - positive))
-    return float(np.average(aucs, weights=n))
+    return pd.DataFrame({"rows": n, "auc": aucs})[both]
 
 
 def calibration_table(label: object, probability: object, bins: int = 10) -> pd.DataFrame:

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from .compare import LOWER_IS_BETTER
 from .metrics import auc, interval
+from .power import holm
+from .resampling import METRICS
 
-LOWER_IS_BETTER = ("log_loss", "normalized_entropy")
 VERDICTS = ("best", "no difference", "worse")
 
 
@@ -56,20 +58,6 @@ def standings(runs: Sequence[Mapping[str, Any]], metric: str = "auc") -> pd.Data
     return table
 
 
-def holm(p: Sequence[float]) -> list[float]:
-    """p values corrected for their number, after Holm (1979): times the number of those not yet rejected, in order.
-
-    Example:
-        >>> [round(x, 3) for x in holm([0.01, 0.04, 0.03])]
-        [0.03, 0.06, 0.06]
-    """
-    out, largest = [0.0] * len(p), 0.0
-    for rank, k in enumerate(np.argsort(p)):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[k]))
-        out[k] = largest
-    return out
-
-
 def bootstrap_gaps(
     label: object,
     predictions: Mapping[str, object],
@@ -104,24 +92,14 @@ def bootstrap_gaps(
     point = {m: auc(y, s) for m, s in predictions.items()}
     names = sorted(point, key=lambda m: -point[m])
     best = best or names[0]
-    areas = {m: _weighted_auc(y, np.asarray(predictions[m]), drawn, members) for m in names}
+    areas = {}
+    for m in names:
+        weighted = METRICS["auc"](np.asarray(predictions[m])[None], y, members, count)
+        areas[m] = np.concatenate([weighted(w)[:, 0] for w in np.array_split(drawn.astype(np.float64), samples)])
+    both = ~np.isnan(areas[best])  # a draw may have one class only
     lines = []
     for name in names:
-        low, high = np.quantile(areas[best] - areas[name], [0.025, 0.975])
+        low, high = np.quantile((areas[best] - areas[name])[both], [0.025, 0.975])
         verdict = "best" if name == best else "worse" if low > 0 else "better" if high < 0 else "no difference"
         lines.append((name, point[name], point[best] - point[name], float(low), float(high), verdict))
     return pd.DataFrame(lines, columns=["model", "auc", "gap", "low", "high", "verdict"])
-
-
-def _weighted_auc(y: np.ndarray, score: np.ndarray, drawn: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """(S,) AUC of each resample; ties count half. Rows are sorted once, a resample only changes their weights."""
-    order = np.argsort(score, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])  # of runs of equal scores
-    out = np.empty(len(drawn))
-    for k, weights in enumerate(drawn):
-        w = weights[members[order]].astype(np.float64)
-        positive = np.add.reduceat(w * y[order], starts)
-        negative = np.add.reduceat(w * (1 - y[order]), starts)
-        below = np.cumsum(negative) - negative
-        out[k] = (positive * (below + negative / 2)).sum() / max(positive.sum() * negative.sum(), 1e-12)
-    return out

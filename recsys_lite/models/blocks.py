@@ -27,16 +27,19 @@ class FieldMLP(Model):
         fields: the columns.
         dim: d, length of an embedding. Default 16.
         hidden: widths of the hidden layers. Default (64, 32). Empty: z is linear in the embeddings, a sum over fields.
+        dropout: share of hidden units dropped in training. Default 0.
 
     Shapes: rows -> logits (B,).
 
     Source: the deep part of Cheng et al., Wide & Deep, 2016, alone. Derived in the chapter *Building blocks*.
     """
 
-    def __init__(self, fields: Sequence[Field], dim: int = 16, hidden: Sequence[int] = (64, 32)):
-        super().__init__(fields, dim=dim, hidden=list(hidden))
+    def __init__(
+        self, fields: Sequence[Field], dim: int = 16, hidden: Sequence[int] = (64, 32), dropout: float = 0.0
+    ):  # fmt: skip
+        super().__init__(fields, dim=dim, hidden=list(hidden), dropout=dropout)
         self.embedding = FieldEmbedding(fields, dim=dim)
-        self.mlp = MLP(len(self.fields) * dim, hidden, outputs=1, last_bias=False)
+        self.mlp = MLP(len(self.fields) * dim, hidden, outputs=1, dropout=dropout, last_bias=False)
         self.bias = nn.Parameter(torch.zeros(()))
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ class DHEN(Model):
         join: ``"concat"`` (default) or ``"sum"``.
         bottom: hidden widths of the numbers' network, before its last layer of width d. Default (64,).
         std: embeddings start as N(0, std²). Default 0.01; the first layer's norm takes them to scale 1.
+        dropout: share of the numbers of each layer's vectors dropped in training. Default 0 (the paper has none).
 
     Shapes: rows -> logits (B,).
 
@@ -48,10 +49,12 @@ class DHEN(Model):
         join: Join = "concat",
         bottom: Sequence[int] = (64,),
         std: float = 0.01,
+        dropout: float = 0.0,
     ):
         super().__init__(
-            fields, dim=dim, modules=list(modules), layers=layers, out=out, join=join, bottom=list(bottom), std=std
-        )
+            fields, dim=dim, modules=list(modules), layers=layers, out=out, join=join, bottom=list(bottom), std=std,
+            dropout=dropout,
+        )  # fmt: skip
         if layers < 1:
             raise ValueError(f"DHEN: layers must be at least 1, got {layers}")
         embedded = [f for f in self.fields if f.kind != "numeric"]
@@ -67,6 +70,7 @@ class DHEN(Model):
             m = stack[-1].outputs
         self.layers = nn.ModuleList(stack)
         self.combine = nn.Linear(m * dim, 1)
+        self.dropout = nn.Dropout(dropout)
 
     def start(self, rows: Rows) -> Tensor:
         """X_0, (B, m, d): a vector of the numbers, where there are any, and one per other field."""
@@ -80,7 +84,7 @@ class DHEN(Model):
         """
         x = self.start(rows)
         for layer in self.layers:
-            x = layer(x)
+            x = self.dropout(layer(x))
         by_vector = (x * self.combine.weight.view(1, *x.shape[1:])).sum(-1)  # (B, m)
         last: EnsembleLayer = self.layers[-1]  # type: ignore[assignment]
         parts = {"bias": self.combine.bias.expand(rows.ids.shape[0])}

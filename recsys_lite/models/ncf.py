@@ -35,6 +35,7 @@ class NeuMF(Model):
         output_bias: a bias beside h, as in the authors' code. Default none, as in the paper.
         user, item: names of the two fields.
         std: embeddings start as N(0, std²). Default 0.01 (both). h starts LeCun-uniform (code).
+        dropout: share of the tower's hidden units dropped in training. Default 0.
 
     Shapes: rows -> logits (B,).
 
@@ -56,10 +57,11 @@ class NeuMF(Model):
         user: str = "user",
         item: str = "item",
         std: float = 0.01,
+        dropout: float = 0.0,
     ):
         super().__init__(
             fields, dim=dim, hidden=list(hidden), side=side, use_gmf=use_gmf, output_bias=output_bias, user=user,
-            item=item, std=std,
+            item=item, std=std, dropout=dropout,
         )  # fmt: skip
         chosen = [find_field(fields, name) for name in (user, item)]
         for f in chosen:
@@ -70,7 +72,7 @@ class NeuMF(Model):
         self.gmf = FieldEmbedding(chosen, dim=dim, std=std) if use_gmf else None
         tower = bool(hidden) or not use_gmf
         self.sides = FieldEmbedding(chosen, dim=side, std=std) if tower else None
-        self.mlp = MLP(2 * side, hidden) if hidden else nn.Identity() if tower else None
+        self.mlp = MLP(2 * side, hidden, dropout=dropout) if hidden else nn.Identity() if tower else None
         width = dim * use_gmf + (hidden[-1] if hidden else 2 * side if tower else 0)
         self.h = nn.Parameter(torch.empty(width).uniform_(-((3 / width) ** 0.5), (3 / width) ** 0.5))
         self.bias = nn.Parameter(torch.zeros(())) if output_bias else None

@@ -27,6 +27,7 @@ class SplitNetwork(Model):
         head: hidden widths of the head. Default (32,). Empty: one linear layer.
         product: whether the head reads u ⊙ v. Default yes; without it the head reads [u, v].
         query, candidate, dim, hidden, out: of the towers, see :class:`~recsys_lite.models.TwoTowers`.
+        dropout: share of hidden units dropped in training, of towers and head. Default 0.
 
     Shapes: rows of all fields -> logits (B,); ``score``: u (B, out) and v (B, out) or (N, out) -> (B,) or (B, N).
 
@@ -48,15 +49,16 @@ class SplitNetwork(Model):
         dim: int = 16,
         hidden: Sequence[int] = (64,),
         out: int = 32,
+        dropout: float = 0.0,
     ):
         super().__init__(
             fields, head=list(head), product=product, query=list(query), candidate=list(candidate), dim=dim,
-            hidden=list(hidden), out=out,
+            hidden=list(hidden), out=out, dropout=dropout,
         )  # fmt: skip
-        self.towers = TwoTowers(fields, query, candidate, dim, hidden, out)
+        self.towers = TwoTowers(fields, query, candidate, dim, hidden, out, dropout=dropout)
         self.towers.bias.requires_grad_(False)  # the head has one
         self.product = product
-        self.head = MLP((3 if product else 2) * out, head, outputs=1)
+        self.head = MLP((3 if product else 2) * out, head, outputs=1, dropout=dropout)
 
     def query(self, rows: Rows) -> Tensor:
         """Rows of the query fields -> u (B, out)."""
@@ -126,7 +128,7 @@ class SplitNetwork(Model):
             raise ValueError(f"from_towers: expected towers with a dot product, got {model.similarity!r}")
         if min(head, default=2) < 2:
             raise ValueError(f"from_towers: hidden layers need at least 2 units, got {tuple(head)}")
-        keys = ("query", "candidate", "dim", "hidden", "out")
+        keys = ("query", "candidate", "dim", "hidden", "out", "dropout")
         split = cls(model.fields, head=head, **{k: model.config[k] for k in keys})
         split.towers.load_state_dict(model.state_dict())
         *hidden, last = [layer for layer in split.head if isinstance(layer, nn.Linear)]

@@ -28,6 +28,8 @@ class GradientBoostedTrees:
         learning_rate: shrinkage of a tree. Default 0.1.
         max_leaf_nodes: leaves of a tree. Default 31.
         max_iter: trees at most; the validation part's log loss stops earlier. Default 300.
+        min_samples_leaf: rows of a leaf at least. Default 20.
+        l2_regularization: penalty on the values of the leaves. Default 0.
         patience: trees without an improvement before stopping. Default 10.
         seed: of the folds of the encoder and of the half of the columns that each split may look at.
 
@@ -43,11 +45,15 @@ class GradientBoostedTrees:
         max_iter: int = 300,
         patience: int = 10,
         seed: int = 0,
+        min_samples_leaf: int = 20,
+        l2_regularization: float = 0.0,
     ):
-        self.settings = {
+        self.settings: dict[str, float] = {
             "learning_rate": learning_rate, "max_leaf_nodes": max_leaf_nodes, "max_iter": max_iter,
             "patience": patience,
         }  # fmt: skip
+        more = {"min_samples_leaf": (min_samples_leaf, 20), "l2_regularization": (l2_regularization, 0.0)}
+        self.settings |= {k: value for k, (value, default) in more.items() if value != default}
         self.seed = seed
 
     def fit(self, dataset: Dataset) -> GradientBoostedTrees:
@@ -68,6 +74,10 @@ class GradientBoostedTrees:
         X_validation, _ = self._columns(dataset.validation)
         self.trees.fit(X, y, X_val=X_validation, y_val=y_validation)
         return self
+
+    def logits(self, rows: Rows) -> Tensor:
+        """Logits (B,) of a click, float64."""
+        return torch.from_numpy(self.trees.decision_function(self._columns(rows)[0]))
 
     def predict(self, rows: Rows) -> Tensor:
         """Probabilities (B,) of a click."""

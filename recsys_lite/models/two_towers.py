@@ -22,14 +22,22 @@ class Tower(nn.Module):
         dim: d, length of an embedding. Default 16.
         hidden: widths of the hidden layers. Default (64,). Empty: one linear layer.
         out: length of the vector. Default 32.
+        dropout: share of hidden units dropped in training. Default 0.
 
     Shapes: rows of these fields, and no others -> (B, out).
     """
 
-    def __init__(self, fields: Sequence[Field], dim: int = 16, hidden: Sequence[int] = (64,), out: int = 32):
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        dim: int = 16,
+        hidden: Sequence[int] = (64,),
+        out: int = 32,
+        dropout: float = 0.0,
+    ):
         super().__init__()
         self.embedding = FieldEmbedding(fields, dim=dim)
-        self.mlp = MLP(len(fields) * dim, hidden, outputs=out)
+        self.mlp = MLP(len(fields) * dim, hidden, outputs=out, dropout=dropout)
 
     def forward(self, rows: Rows) -> Tensor:
         return self.mlp(self.embedding(rows).flatten(1))  # (B, F·d) -> (B, out)
@@ -46,7 +54,7 @@ class TwoTowers(Model):
     Args:
         fields: the columns of both sides.
         query, candidate: names of the fields of each side; others are ignored.
-        dim, hidden, out: of both towers, see :class:`Tower`.
+        dim, hidden, out, dropout: of both towers, see :class:`Tower`.
         similarity: ``dot`` (default) or ``cosine`` (Yi et al. normalise).
         temperature: τ. Default 1; cosine lies within ±1 and needs a small one.
 
@@ -68,10 +76,11 @@ class TwoTowers(Model):
         out: int = 32,
         similarity: str = "dot",
         temperature: float = 1.0,
+        dropout: float = 0.0,
     ):
         super().__init__(
             fields, query=list(query), candidate=list(candidate), dim=dim, hidden=list(hidden), out=out,
-            similarity=similarity, temperature=temperature,
+            similarity=similarity, temperature=temperature, dropout=dropout,
         )  # fmt: skip
         if not query or not candidate or set(query) & set(candidate):
             raise ValueError(f"TwoTowers: each side needs fields of its own, got {list(query)} and {list(candidate)}")
@@ -81,8 +90,8 @@ class TwoTowers(Model):
             raise ValueError(f"TwoTowers: temperature must be above 0, got {temperature}")
         self.query_names, self.candidate_names = tuple(query), tuple(candidate)
         self.similarity, self.temperature = similarity, temperature
-        self.query_tower = Tower(choose_fields(fields, query), dim, hidden, out)
-        self.candidate_tower = Tower(choose_fields(fields, candidate), dim, hidden, out)
+        self.query_tower = Tower(choose_fields(fields, query), dim, hidden, out, dropout)
+        self.candidate_tower = Tower(choose_fields(fields, candidate), dim, hidden, out, dropout)
         self.bias = nn.Parameter(torch.zeros(()))
 
     def query(self, rows: Rows) -> Tensor:

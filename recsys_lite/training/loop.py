@@ -99,6 +99,7 @@ class Steps:
         self.result = Result(task.dataset, task.name, type(model).__name__, settings.seed, recorded)
         self.result.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         self.optimizers = self._optimizers()
+        self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]  # of the first epoch
         self.best = {k: v.clone() for k, v in model.state_dict().items()}
         path = settings.checkpoint
         self.state = None if path is None else self._checkpoint(Path(path), *task.data_read())
@@ -182,6 +183,7 @@ class Steps:
         seed = (self.settings.seed * 100_003 + epoch) % 2**63
         self._seed(seed)
         generator = torch.Generator().manual_seed(seed)
+        self._set_rates()
         self.model.train()
         mean = self._mean(epoch, every=1 if self.device.type == "cpu" else WAIT)
         for batch in self.task.batches(epoch, self.settings, generator, self.device):
@@ -199,6 +201,18 @@ class Steps:
         if self.settings.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
+
+    def _set_rates(self) -> None:
+        """The rates of the coming epoch, from the curve alone, so that a resumed run equals an unbroken one."""
+        if self.settings.lr_decay == 1:
+            return
+        best, stale = -float("inf"), 0
+        for line in self.result.curve:
+            value = self.sign * line[self.settings.monitor]
+            best, stale = (value, stale) if value > best else (best, stale + 1)
+        for o, rates in zip(self.optimizers, self.rates, strict=True):
+            for group, rate in zip(o.param_groups, rates, strict=True):
+                group["lr"] = rate * self.settings.lr_decay**stale
 
     def _validated(self) -> dict[str, float]:
         metrics = self.task.metrics(self.model, "validation")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from ..layers.device import choose_device
+from ..layers import HashedCrosses, choose_device
 from .tables import TABLE_OPTIMIZERS, sparse_gradients, table_optimizers
 
 T = TypeVar("T")
@@ -29,6 +29,10 @@ class Settings:
         batch_size: Default 1024.
         lr, weight_decay: of Adam (fused; the penalty is added to the gradient of every row in every step). Default
             1e-3 and 0.
+        embedding_penalty: λ of λ/2 · Σ‖v‖² over all rows of all embedding tables (linear weights and hashed crosses
+            are tables of one column), added to the mean loss of each batch, in place of ``weight_decay`` there.
+            Default 0.
+        lr_decay: factor on the rates after each epoch that was not the best. Default 1.
         patience: stop after this many epochs without a better value. Default 2.
         monitor: the validation metric that chooses the epoch. Default ``log_loss``.
         seed: of the order of the rows, of drawn negatives and of dropout in each epoch.
@@ -52,6 +56,8 @@ class Settings:
     batch_size: int = 1024
     lr: float = 1e-3
     weight_decay: float = 0.0
+    embedding_penalty: float = 0.0
+    lr_decay: float = 1.0
     patience: int = 2
     monitor: str = "log_loss"
     seed: int = 0
@@ -64,7 +70,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "seed"):  # as NumPy gives them, too
             object.__setattr__(self, name, int(getattr(self, name)))
-        for name in ("lr", "weight_decay"):
+        for name in ("lr", "weight_decay", "embedding_penalty", "lr_decay"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if min(self.epochs, self.batch_size, self.patience) < 1 or self.lr <= 0 or self.weight_decay < 0:
             raise ValueError(
@@ -72,6 +78,13 @@ class Settings:
                 f"got epochs={self.epochs}, batch_size={self.batch_size}, patience={self.patience}, lr={self.lr}, "
                 f"weight_decay={self.weight_decay}"
             )
+        if self.embedding_penalty < 0 or not 0 < self.lr_decay <= 1:
+            raise ValueError(
+                "training: embedding_penalty must be at least 0 and lr_decay lie in (0, 1]; got "
+                f"embedding_penalty={self.embedding_penalty}, lr_decay={self.lr_decay}"
+            )
+        if self.embedding_penalty and self.optimizer != "adam":
+            raise ValueError(f"training: embedding_penalty needs optimizer='adam', got {self.optimizer!r}")
         if isinstance(self.optimizer, str) and self.optimizer not in ("adam", *TABLE_OPTIMIZERS):
             known = ["adam", *TABLE_OPTIMIZERS]
             raise ValueError(f"training: unknown optimizer {self.optimizer!r}; there are {known}, or a function")
@@ -83,15 +96,31 @@ class Settings:
         """Fused Adam over all parameters, or what ``optimizer`` makes of the model, as a list."""
         sparse_gradients(model, False)
         if self.optimizer == "adam":
-            return [torch.optim.Adam(model.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True)]
+            groups = self.penalised(model) if self.embedding_penalty else model.parameters()
+            return [torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay, fused=True)]
         if isinstance(self.optimizer, str):
             return table_optimizers(model, self.optimizer, self.lr, self.weight_decay)
         made = self.optimizer(model)
         return [made] if isinstance(made, torch.optim.Optimizer) else list(made)
 
+    def penalised(self, model: nn.Module) -> list[dict[str, Any]]:
+        """The tables with their penalty, and all else.
+
+        Raises:
+            ValueError: for a model without tables.
+        """
+        found = [m.weight for m in model.modules() if isinstance(m, nn.Embedding | HashedCrosses)]
+        tables = [w for w in found if isinstance(w, nn.Parameter)]  # without crosses the weight is an empty buffer
+        if not tables:
+            raise ValueError(f"embedding_penalty: {type(model).__name__} has no embedding tables")
+        inside = {id(table) for table in tables}
+        rest = [p for p in model.parameters() if id(p) not in inside]
+        return [{"params": tables, "weight_decay": self.embedding_penalty}, {"params": rest}]
+
     def record(self) -> dict[str, Any]:
         """What a :class:`~recsys_lite.training.record.Result` keeps of them."""
-        kept = ("epochs", "batch_size", "lr", "weight_decay", "patience", "monitor")
+        kept = ["epochs", "batch_size", "lr", "weight_decay", "patience", "monitor"]
+        kept += [k for k, default in (("embedding_penalty", 0.0), ("lr_decay", 1.0)) if getattr(self, k) != default]
         named = self.optimizer if isinstance(self.optimizer, str) else "custom"
         named = "Adam" if named == "adam" else named
         precision = {} if self.precision == "float32" else {"precision": self.precision}

@@ -18,7 +18,7 @@ LIBRARY = ROOT / "recsys_lite"
 FLOORS = [
     {"_lazy"},
     {"store.files", "fields"},
-    {"data", "layers", "store.chapters"},
+    {"data", "layers", "store.chapters", "store.predictions"},
     {"models"},
     {"evaluation"},
     {"training"},

@@ -13,6 +13,7 @@ from recsys_lite import data
 from recsys_lite.data import criteo as criteo_module
 from recsys_lite.data import movielens as movielens_module
 from recsys_lite.data import movielens_files
+from recsys_lite.evaluation import counter_auc
 from recsys_lite.fields import PADDING
 
 PARTS = ("train", "validation", "test")
@@ -173,7 +174,7 @@ def test_the_folder_may_be_named_in_the_environment(folder, monkeypatch):
 
 def test_a_user_who_rated_everything_has_no_negatives(folder):
     (folder / "u.data").write_text("".join(f"1\t{i}\t3\t{i}\n" for i in range(1, 7)))
-    with pytest.raises(ValueError, match="user '1' has rated every film"):
+    with pytest.raises(ValueError, match="user number 1 has every item"):
         data.load("movielens-100k", path=folder)
 
 
@@ -372,3 +373,17 @@ def test_a_changed_sample_is_refused(tmp_path, monkeypatch):
 def test_padding_is_never_an_embedding_row(movielens):
     for bag in movielens.train.bags.values():
         assert bag.min() == PADDING and bag.dtype == torch.int32
+
+
+def test_open_negatives_know_of_no_later_part(movielens):
+    closed, opened = (data.load("movielens-100k", negatives=rule) for rule in ("spared", "open"))
+    assert abs(counter_auc(opened) - 0.5) < 0.01 < abs(counter_auc(closed) - 0.5)
+    for u in range(1, 4):  # by hand: no negative of a part was rated in this part or before
+        for part in range(3):
+            names = [f.name for f in opened.fields if f.kind == "categorical"]
+            place = [names.index("user"), names.index("item")]
+            rows = [getattr(opened, name) for name in ("train", "validation", "test")]
+            mine = [r[r.group == u] for r in rows]
+            rated = {int(i) for r in mine[: part + 1] for i in r.ids[r.label == 1, place[1]]}
+            drawn = {int(i) for i in mine[part].ids[mine[part].label == 0, place[1]]}
+            assert rated and drawn and not rated & drawn - {0}  # 0: a film that training never showed

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys_lite.evaluation import auc
-from recsys_lite.evaluation.report import _weighted_auc, bootstrap_gaps, holm, standings
+from recsys_lite.evaluation.report import bootstrap_gaps, holm, standings
 
 
 def runs(**models):
@@ -35,16 +34,6 @@ def test_a_clear_difference_is_worse_and_a_missing_metric_is_named():
 
 def test_holm_by_hand():
     assert holm([0.04, 0.001]) == pytest.approx([0.04, 0.002]) and holm([]) == []
-
-
-def test_weights_of_one_give_the_usual_auc_with_ties():
-    rng = np.random.default_rng(1)
-    y, score = rng.integers(0, 2, 300), rng.integers(0, 20, 300).astype(float)
-    members = np.arange(300)
-    assert _weighted_auc(y, score, np.ones((1, 300), int), members)[0] == pytest.approx(auc(y, score))
-    twice = rng.integers(0, 3, 300)
-    repeated = np.repeat(np.arange(300), twice)
-    assert _weighted_auc(y, score, twice[None], members)[0] == pytest.approx(auc(y[repeated], score[repeated]))
 
 
 def test_people_are_drawn_whole_and_the_interval_is_wider_for_it():
