@@ -115,7 +115,8 @@ def share_out(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     if any(isinstance(p, DTensor) for p in model.parameters()):
         raise ValueError(f"share_out: {type(model).__name__} is shared out already; build it anew")
     if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
-        raise ValueError(f"share_out: batch norm in {type(model).__name__} would take each process's rows for the batch")
+        name = type(model).__name__
+        raise ValueError(f"share_out: batch norm in {name} would take each process's rows for the batch")
     for table in (part.table for part in model.modules() if isinstance(part, FieldEmbedding)):
         if everyone_has_rows(table.num_embeddings, mesh.size()):
             table.weight = nn.Parameter(distribute_tensor(table.weight.detach(), mesh, [Shard(0)]))

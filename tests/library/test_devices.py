@@ -146,6 +146,16 @@ def test_every_model_trains_on_another_device_as_on_the_cpu(far, name, options):
     assert device_of(there).type == far
 
 
+def test_rows_that_do_not_fit_on_a_device_come_batch_by_batch(far, monkeypatch):
+    curves = []
+    for room in (True, False):
+        monkeypatch.setattr("recsys_lite.training.pointwise.fits", lambda rows, device, room=room: room)
+        steps = fit_in_steps(built("deepfm", {}), tiny.dataset(), epochs=2, device=far)
+        curves.append([steps.step(), steps.step()])
+        assert steps.task.rows.ids.device.type == (far if room else "cpu")
+    assert curves[0] == curves[1]
+
+
 def test_between_its_epochs_a_training_lies_on_its_device_and_at_the_end_where_it_was(far):
     model = built("fm", {})
     steps = fit_in_steps(model, tiny.dataset(), epochs=2, device=far)
