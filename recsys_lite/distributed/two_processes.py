@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import copy
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from ..fields import Dataset, Rows
 from ..models import DLRM, Model
 from ..store.files import read_json, write_json
 from ..training.loop import seed_everything
+from .processes import processes
 from .sharded import ShardedDLRM
 
 #: name -> class and learning rate; SGD with 0.1 is the authors' script
@@ -138,15 +137,8 @@ def process_group(parser: argparse.ArgumentParser) -> Iterator[None]:
     """The group of the processes that torchrun started, on gloo, one thread each; over loopback on one machine."""
     if "RANK" not in os.environ:
         parser.error("start me with torchrun, as shown above")
-    torch.set_num_threads(1)
-    if os.environ["LOCAL_WORLD_SIZE"] == os.environ["WORLD_SIZE"]:
-        names = [name for _, name in socket.if_nameindex() if name in ("lo", "lo0")]
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", names[0] if names else "")
-    dist.init_process_group("gloo", timeout=timedelta(seconds=300))
-    try:
+    with processes("cpu"):
         yield
-    finally:
-        dist.destroy_process_group()
 
 
 def options(doc: str) -> argparse.ArgumentParser:

@@ -87,7 +87,8 @@ def wanted_places(
         if scores.shape != (len(users), data.num_items):
             raise ValueError(f"scores: expected {(len(users), data.num_items)}, got {tuple(scores.shape)}")
         row, item = wanted.pairs(users)
-        above, tied = _places(scores, known.mask(users), row, item, k)
+        hidden, at, of = (t.to(scores.device) for t in (known.mask(users), row, item))
+        above, tied = (t.cpu() for t in _places(scores, hidden, at, of, k))
         found[:, done : done + len(row)] = torch.stack([users[row], item, above, tied])
         done += len(row)
     user, item, above, tied = found
@@ -145,9 +146,10 @@ def evaluate_retrieval(retriever: Retriever, data: Interactions, part: str = "te
 
 
 def top_k(retriever: Retriever, users: Tensor, k: int, seen: ItemSets | Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The k items of highest score for each user: scores (B, k) and items (B, k), the best first.
+    """The k items of highest score for each user: scores (B, k) and items (B, k), the best first, on the CPU.
 
     Args:
+        retriever: on any device.
         seen: items that are left out, at most I - k of them for each user; they never appear. Item sets of all users,
             or a mask (B, I) of the users asked for.
 
@@ -165,8 +167,9 @@ def top_k(retriever: Retriever, users: Tensor, k: int, seen: ItemSets | Tensor |
             raise ValueError(f"top_k: {k} of {scores.shape[1]} items asked for")
         place = slice(done, done + len(some))
         if seen is not None:
-            scores = scores.masked_fill(seen.mask(some) if isinstance(seen, ItemSets) else seen[place], -torch.inf)
+            hidden = seen.mask(some) if isinstance(seen, ItemSets) else seen[place]
+            scores = scores.masked_fill(hidden.to(scores.device), -torch.inf)
         values = values.to(scores.dtype)
-        values[place], items[place] = scores.topk(k, 1)
+        values[place], items[place] = (t.cpu() for t in scores.topk(k, 1))
         done = place.stop
     return values, items

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ..data.item_sets import ItemSets
 from ..data.leave_one_out import LeaveOneOut
+from ..layers.device import device_of
 
 K = 10  # length of the list that a user sees
 
@@ -53,12 +54,16 @@ def ndcg(above: Tensor, tied: Tensor, k: int = K) -> Tensor:
 
 @torch.no_grad()
 def score_all(model: nn.Module, data: LeaveOneOut, users: Tensor) -> Tensor:
-    """(B, I) scores of all items for B users, in evaluation mode; the model's mode is put back afterwards."""
+    """(B, I) scores of all items for B users, in evaluation mode; the model's mode is put back afterwards.
+
+    The model may lie on any device; the scores come to the CPU.
+    """
     was_training = model.training
     model.eval()
     try:
         items = torch.arange(data.num_items)
-        return model(data.rows(users.repeat_interleave(len(items)), items.repeat(len(users)))).view(len(users), -1)
+        rows = data.rows(users.repeat_interleave(len(items)), items.repeat(len(users)))
+        return model(rows.to(device_of(model), pinned=True)).view(len(users), -1).cpu()
     finally:
         model.train(was_training)
 

@@ -1,4 +1,7 @@
-"""Tables of what a model computed on given rows: parts of a logit, maps of pairs, traces. Trains and draws nothing."""
+"""Tables of what a model computed on given rows: parts of a logit, maps of pairs, traces. Trains and draws nothing.
+
+Model and rows may lie on any device. What is told is worked out on the CPU, by a copy where the model lies elsewhere.
+"""
 
 from .logit import logit_parts, neighbours, readable, top_crosses
 from .own_maps import attention, cross_strength, pair_strength

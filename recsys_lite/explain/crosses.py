@@ -10,16 +10,17 @@ from torch import Tensor
 
 from ..evaluation import metrics
 from ..fields import Rows
-from ..layers import CrossNetMix, CrossNetV2
+from ..layers import CrossNetMix, CrossNetV2, on_cpu
 from ..models import DCNV2, GDCN
 
 
 def with_full_matrices(model: DCNV2) -> DCNV2:
-    """A copy of a model whose low-rank matrices are multiplied out, :math:`W_l = U_l V_l^T`: the same function.
+    """A copy, on the CPU, of a model whose low-rank matrices are multiplied out: :math:`W_l = U_l V_l^T`.
 
     Raises:
         ValueError: for experts, which are no matrix.
     """
+    model = on_cpu(model)
     if not isinstance(model.cross, CrossNetV2):
         raise ValueError("with_full_matrices: experts with gates have no matrix of their own; take a model without")
     copy = DCNV2(model.fields, **{**model.config, "rank": 0})
@@ -50,7 +51,7 @@ def block_ablation(model: DCNV2, rows: Rows) -> pd.DataFrame:
     """
     if rows.label is None:
         raise ValueError("block_ablation: the rows have no labels")
-    copy = with_full_matrices(model)
+    copy, rows = with_full_matrices(model), rows.to("cpu")
     z = copy(rows)
     before = metrics.evaluate(rows.label, torch.sigmoid(z))
     weight: Tensor = copy.cross.weight  # type: ignore[union-attr, assignment]
@@ -74,6 +75,7 @@ def gate_shares(model: DCNV2, rows: Rows, layer: int = 0) -> pd.DataFrame:
     Raises:
         ValueError: for a model without experts, or a layer that does not exist (they count from 0).
     """
+    model, rows = on_cpu(model), rows.to("cpu")
     if not isinstance(model.cross, CrossNetMix):
         raise ValueError("gate_shares: this model has no experts")
     if not 0 <= layer < model.cross.depth:
@@ -97,6 +99,7 @@ def open_gates(model: GDCN, rows: Rows) -> pd.DataFrame:
         >>> open_gates(model, criteo.test[:5]).to_numpy().tolist()
         [[0.5, 0.5], [0.5, 0.5]]
     """
+    model, rows = on_cpu(model), rows.to("cpu")
     gates = [gate.mean(0) for gate in model.gates(rows)]  # L times (N,)
     means = [{name: gate[place].mean().item() for name, place in model.input.blocks.items()} for gate in gates]
     return pd.DataFrame(means, index=[f"layer {k + 1}" for k in range(len(gates))])

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 
 from ..evaluation.metrics import auc, log_loss
 from ..fields import Field, Rows
+from ..layers import on_cpu
 from ..models import DLRM
 
 
@@ -36,6 +37,7 @@ def dot_ablation(model: DLRM, rows: Rows) -> pd.DataFrame:
         >>> len(table), list(table.columns)
         (351, ['a', 'b', 'log_loss', 'auc', 'spread'])
     """
+    model, rows = on_cpu(model), rows.to("cpu")
     if rows.label is None:
         raise ValueError("dot_ablation: the rows have no labels")
     z0, dots = model.interact(rows)

@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 
 from ..fields import PADDING, UNSEEN, Dataset, Rows, find_field
+from ..layers import on_cpu
 from ..models import FM, Model, WideDeep
 
 
@@ -17,6 +18,7 @@ def logit_parts(model: Model, rows: Rows, fine: bool = False) -> pd.DataFrame:
     Raises:
         ValueError: if the parts do not sum to the model's logit (a model that does not say the truth about itself).
     """
+    model, rows = on_cpu(model), rows.to("cpu")
     parts = pd.DataFrame({name: part.numpy() for name, part in model.parts(rows, fine).items()})
     logit = model(rows).numpy()
     if not np.allclose(parts.sum(axis=1), logit, rtol=1e-4, atol=1e-4):
@@ -31,9 +33,9 @@ def top_crosses(model: WideDeep, dataset: Dataset, rows: Rows, count: int = 10) 
     Columns: cross, condition, weight, rows (in how many it holds), shared (how many combinations that occur in
     ``rows`` share its weight through hashing; 1 means it is its own).
     """
+    model, rows, tables = on_cpu(model), rows.to("cpu"), []
     if model.crosses is None:
         raise ValueError("top_crosses: this model has no wide part")
-    tables = []
     for k, cross in enumerate(model.crosses.crosses):
         values, counts = model.crosses.combinations(rows, k)
         unique, seen = torch.unique(values[counts], dim=0, return_counts=True)
@@ -57,7 +59,7 @@ def top_crosses(model: WideDeep, dataset: Dataset, rows: Rows, count: int = 10) 
 
 def neighbours(model: FM, field: str, value: int, count: int = 10) -> pd.DataFrame:
     """The values of a field whose embeddings point the same way as that of ``value``: label, cosine."""
-    f = find_field(model.fields, field)
+    model, f = on_cpu(model), find_field(model.fields, field)
     if f.vocabulary is None or not UNSEEN < value < f.size:
         raise ValueError(f"neighbours: field {field!r} has no value number {value}")
     start = model.embedding.row(field)

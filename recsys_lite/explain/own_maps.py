@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 
 from ..fields import Rows
+from ..layers import on_cpu
 from ..models import DHEN, AutoInt, Model
 from ..models.cross_model import CrossModel
 
@@ -23,6 +24,7 @@ def pair_strength(model: Model, rows: Rows, signed: bool = False) -> pd.DataFram
     Raises:
         ValueError: for a model without parts of pairs.
     """
+    model, rows = on_cpu(model), rows.to("cpu")
     pairs = {name: part for name, part in model.parts(rows, fine=True).items() if " × " in name}
     if not pairs:
         raise ValueError(f"pair_strength: the logit of {type(model).__name__} has no parts of pairs")
@@ -49,6 +51,7 @@ def attention(
     Raises:
         ValueError: for a layer or head that does not exist, or a DHEN without attention in its first layer.
     """
+    model, rows = on_cpu(model), rows.to("cpu")
     found = model.attention(rows)
     if isinstance(model, DHEN):
         if "attention" not in model.config["modules"]:
@@ -70,5 +73,6 @@ def cross_strength(model: CrossModel, layer: int = 0) -> pd.DataFrame:
 
     Not symmetric: lines are the fields of :math:`x_0`, columns those of :math:`x_l`.
     """
+    model = on_cpu(model)
     names = list(model.input.blocks)
     return pd.DataFrame(model.block_norms(layer).numpy(), index=names, columns=names)

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..data.simulated.clicks import BIAS, DEVICES, PLACES, missing
 from ..evaluation.inference import predict
 from ..fields import Rows
+from ..layers import on_cpu
 from ..models import Model
 from ..models.position import PAL, WatchNext
 
@@ -36,7 +37,7 @@ def own_curve(model: PAL | WatchNext) -> Tensor:
 
     PAL: chances of being seen, as ratios. Watch Next: odds ratios, which are no chances of being seen.
     """
-    inside = model.tower.weight.detach()[tuple(slice(1, None) for _ in model.tower.names)]
+    inside = model.tower.weight.detach().cpu()[tuple(slice(1, None) for _ in model.tower.names)]
     if isinstance(model, PAL):
         seen = torch.sigmoid(inside)
         return seen / seen[:1]
@@ -81,7 +82,7 @@ def product_parts(model: PAL, rows: Rows, truth: Mapping[str, Tensor] | None = N
     Args:
         truth: name of a column -> (B,).
     """
-    parts = model.eval().chances(rows)
+    parts = on_cpu(model.eval()).chances(rows.to("cpu"))
     table = pd.DataFrame({name: part.numpy() for name, part in parts.items()})
     table["click"] = table["seen"] * table["click if seen"]
     return table.assign(**{f"true {name}": np.asarray(column) for name, column in (truth or {}).items()})

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..data.interactions import Interactions
 from ..evaluation.full_ranking import Retriever
 from ..fields import PADDING, UNSEEN, Rows, find_field
+from ..layers import on_cpu
 from ..models.lightgcn import LightGCN
 from ..models.neighbours import ItemSums
 
@@ -42,6 +43,7 @@ def moved_by(retriever: Retriever, data: Interactions, user: int, item: int) -> 
     if not (0 <= user < data.num_users and 0 <= item < data.num_items):
         got = f"user {user}, item {item}"
         raise ValueError(f"moved_by: got {got}; there are {data.num_users} users and {data.num_items} items")
+    retriever = on_cpu(retriever)
     if isinstance(retriever, ItemSums):
         history = retriever.x[user].nonzero().flatten()
         changes = retriever.x[user, history] * retriever.weights[history, item]
@@ -100,6 +102,7 @@ def layer_parts(model: LightGCN, user: int, item: int) -> pd.DataFrame:
     The part (0, 0) is matrix factorisation's; all others came over edges. Odd layers of a user are made of items'
     vectors, even ones of users'.
     """
+    model = on_cpu(model)
     states = torch.stack(model.layer_vectors())  # (K + 1, U + I, d)
     alpha = torch.tensor(model.alpha)
     parts = (alpha[:, None] * states[:, user]) @ (alpha[:, None] * states[:, model.num_users + item]).T

@@ -11,6 +11,7 @@ import torch
 
 from ..evaluation import metrics
 from ..fields import Rows, swap
+from ..layers import on_cpu
 from ..models import Model
 
 
@@ -39,6 +40,7 @@ def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int 
     """
     if rows.label is None:
         raise ValueError("interactions: the rows have no labels")
+    model, rows = on_cpu(model), rows.to("cpu")
     names = list(names) or [f.name for f in model.fields]
     other = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
     score = lambda chosen: model(swap(model.fields, rows, chosen, other))  # noqa: E731

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,31 +48,54 @@ class Rows:
             None if self.group is None else self.group[index],
         )
 
-    def to(self, device: str | torch.device) -> Rows:
-        """A copy on a device."""
-        move = lambda t: None if t is None else t.to(device)  # noqa: E731
+    def to(self, device: str | torch.device, *, pinned: bool = False) -> Rows:
+        """The rows on a device; those that lie there already are not copied.
+
+        Args:
+            device: of all tensors.
+            pinned: whether the copy to CUDA goes through page-locked memory and does not wait: for batches. Default
+                no: for rows that are moved once.
+        """
+        pinned = pinned and torch.device(device).type == "cuda" and self.ids.device.type == "cpu"
+        move = lambda t: t.pin_memory().to(device, non_blocking=True) if pinned else t.to(device)  # noqa: E731
         return Rows(
-            self.ids.to(device),
-            self.numeric.to(device),
-            {name: bag.to(device) for name, bag in self.bags.items()},
-            move(self.label),
-            move(self.group),
+            move(self.ids),
+            move(self.numeric),
+            {name: move(bag) for name, bag in self.bags.items()},
+            None if self.label is None else move(self.label),
+            None if self.group is None else move(self.group),
         )
 
-    def batches(self, size: int, *, generator: torch.Generator | None = None) -> Iterator[Rows]:
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        tensors = [self.ids, self.numeric, *self.bags.values(), self.label, self.group]
+        return sum(t.nbytes for t in tensors if t is not None)
+
+    def batches(
+        self, size: int, *, generator: torch.Generator | None = None, device: str | torch.device | None = None
+    ) -> Iterator[Rows]:  # fmt: skip
         """Index slices of ``size`` rows, shuffled if a generator is given. The last batch may be smaller.
+
+        Args:
+            size: rows of a batch.
+            generator: of the order, one of the CPU: the order is the same wherever the rows lie.
+            device: where the batches are needed. Default: where the rows lie.
 
         Raises:
             ValueError: if ``size`` is below 1.
         """
         if size < 1:
             raise ValueError(f"batch size must be at least 1, got {size}")
+        here = self.ids.device
+        index: Iterable[Any]
         if generator is None:
-            for start in range(0, len(self), size):
-                yield self[start : start + size]
-            return
-        for index in torch.randperm(len(self), generator=generator).split(size):
-            yield self[index]
+            index = (slice(start, start + size) for start in range(0, len(self), size))
+        else:
+            index = torch.randperm(len(self), generator=generator).to(here).split(size)
+        for some in index:
+            batch = self[some]
+            yield batch if device is None else batch.to(device, pinned=True)
 
 
 torch.export.register_dataclass(Rows, serialized_type_name="recsys_lite.fields.Rows")  # so that programs take rows

@@ -107,8 +107,11 @@ class FieldEmbedding(nn.Module):
         return torch.cat(index, 1), torch.cat(value, 1)
 
     def look_up(self, index: Tensor) -> Tensor:
-        """Rows (…, d) of the table by number. A single column is read as a vector: its gradient is added up faster."""
-        if self.dim == 1 and not self.table.sparse:
+        """Rows (…, d) of the table by number. A single column is read as a vector: its gradient is added up faster.
+
+        Not so a table whose rows lie in several processes, a ``DTensor``: there only the module's call knows where.
+        """
+        if self.dim == 1 and not self.table.sparse and not hasattr(self.table.weight, "full_tensor"):
             return self.table.weight[:, 0][index].unsqueeze(-1)
         return self.table(index)
 

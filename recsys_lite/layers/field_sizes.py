@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..fields import UNSEEN, Rows
+from .device import device_of
 from .embedding import FieldEmbedding
 
 
@@ -37,10 +38,10 @@ def field_variance(embedding: FieldEmbedding, rows: Rows | None = None) -> dict[
         >>> field_variance(layer)["side"].tolist()
         [9.0, 0.0]
     """
-    weight = embedding.table.weight.detach().double()
+    weight = embedding.table.weight.detach().cpu().double()
     often = torch.ones(len(weight), dtype=torch.float64)
     if rows is not None:
-        index, value = embedding.active(rows)
+        index, value = (t.cpu() for t in embedding.active(rows.to(device_of(embedding))))
         often = torch.zeros_like(often).index_add(0, index.flatten(), value.double().flatten())
     by_table: dict[str, Tensor] = {}
     for f in embedding.fields:

@@ -52,7 +52,7 @@ class BipartiteGraph(nn.Module):
         super().__init__()
         if pairs.dim() != 2 or pairs.shape[1] != 2 or not len(pairs):
             raise ValueError(f"BipartiteGraph: expected pairs of shape (E, 2), E at least 1, got {tuple(pairs.shape)}")
-        if (pairs < 0).any() or (pairs >= torch.tensor([num_users, num_items])).any():
+        if (pairs < 0).any() or (pairs >= pairs.new_tensor([num_users, num_items])).any():
             got = [pairs.min(0).values.tolist(), pairs.max(0).values.tolist()]
             raise ValueError(f"BipartiteGraph: numbers go from {got[0]} to {got[1]}, expected 0 to below {num_users}, "
                              f"{num_items}")  # fmt: skip
@@ -67,7 +67,7 @@ class BipartiteGraph(nn.Module):
 
     def _keep(self, degree: Tensor, neighbour: Tensor) -> None:
         """Store the rows of the matrix, given how many neighbours each node has, and which."""
-        row = torch.arange(self.num_nodes).repeat_interleave(degree)
+        row = torch.arange(self.num_nodes, device=degree.device).repeat_interleave(degree)
         weight = (degree[row].double() * degree[neighbour]).rsqrt()  # only of edges: no degree in it is zero
         self.num_edges = len(neighbour) // 2
         self.register_buffer("start", torch.cat([degree.new_zeros(1), degree.cumsum(0)]).int(), persistent=False)
@@ -108,13 +108,14 @@ class BipartiteGraph(nn.Module):
 
     def dense(self) -> Tensor:
         r""":math:`\hat A` as a matrix (U + I, U + I), for small graphs and tests."""
-        row = torch.arange(self.num_nodes).repeat_interleave(self.degree)
-        return torch.zeros(self.num_nodes, self.num_nodes).index_put_((row, self.neighbour.long()), self.weight)
+        row = torch.arange(self.num_nodes, device=self.weight.device).repeat_interleave(self.degree)
+        out = self.weight.new_zeros(self.num_nodes, self.num_nodes)
+        return out.index_put_((row, self.neighbour.long()), self.weight)
 
     def without(self, user: int, item: int) -> BipartiteGraph:
         """The graph without one edge, all else normalised anew. A ``ValueError`` tells if there is no such edge."""
         node = self.num_users + item
-        kept = torch.ones(len(self.neighbour), dtype=torch.bool)
+        kept = torch.ones_like(self.neighbour, dtype=torch.bool)
         for row, column in ((user, node), (node, user)):
             place = int(self.start[row]) + (self.neighbours(row) == column).nonzero().flatten()
             if not len(place):

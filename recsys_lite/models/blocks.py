@@ -158,6 +158,7 @@ class NextItem(nn.Module):
 
     def scores_of(self, history: Tensor) -> Tensor:
         """Histories (B, L) -> scores of all items (B, I)."""
+        history = history.to(self.bias.device)
         return self.query(history) @ self.vectors().T + self.bias[self.get_buffer("rows")]
 
     def scores(self, users: Tensor) -> Tensor:

@@ -115,7 +115,7 @@ class NeuMF(Model):
         state |= {f"mlp.{k}": v for k, v in mlp.mlp.state_dict().items()}
         state["h"] = torch.cat([alpha * gmf.h, (1 - alpha) * mlp.h])
         if self.bias is not None:
-            zero = torch.zeros(())
+            zero = self.bias.new_zeros(())
             state["bias"] = alpha * (zero if gmf.bias is None else gmf.bias)
             state["bias"] = state["bias"] + (1 - alpha) * (zero if mlp.bias is None else mlp.bias)
         own = self.state_dict()

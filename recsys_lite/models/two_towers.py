@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 
 from ..data.interactions import Interactions
 from ..fields import Field, Rows, choose_columns, choose_fields
-from ..layers import MLP, FieldEmbedding
+from ..layers import MLP, FieldEmbedding, device_of
 from .base import Model
 
 
@@ -145,14 +145,16 @@ class TowerRetriever(nn.Module):
     @torch.no_grad()
     def vectors(self) -> Tensor:
         """v of all candidates (I, out), kept while in evaluation mode."""
-        if self._vectors is None or self.training:
-            made = [self.model.candidate(batch) for batch in self.candidates.batches(8192)]
+        device = device_of(self.model)
+        if self._vectors is None or self._vectors.device != device or self.training:
+            made = [self.model.candidate(batch) for batch in self.candidates.batches(8192, device=device)]
             self._vectors = torch.cat(made)
         return self._vectors
 
     @torch.no_grad()
     def scores_of(self, queries: Rows) -> Tensor:
         """Rows of the query fields -> scores of all candidates (B, I)."""
+        queries = queries.to(device_of(self.model))
         return self.model.query(queries) @ self.vectors().T / self.model.temperature
 
     def scores(self, users: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..evaluation.full_ranking import Retriever
 from ..fields import PADDING, Dataset, Rows, choose_columns, pad, swap
+from ..layers import device_of
 from ..models import Model, SplitNetwork
 from ..models.neighbours import ItemSums
 
@@ -161,7 +162,7 @@ def moments(part: Rows) -> Rows:
 
 def by_retriever(retriever: Retriever) -> Scores:
     """Scores of a retriever, which knows all items, at the candidates."""
-    return lambda users, items: retriever.scores(users).gather(1, items.clamp(min=0))
+    return lambda users, items: retriever.scores(users).cpu().gather(1, items.clamp(min=0))
 
 
 def by_item_sums(retriever: ItemSums) -> Scores:
@@ -186,22 +187,25 @@ def by_model(model: Model, pairs: Pairs, requests: Rows) -> Scores:
 
 @torch.no_grad()
 def logits(model: Model, rows: Rows, batch: int = 8192) -> Tensor:
-    """Logits (B,) of rows, in batches and in evaluation mode."""
+    """Logits (B,) of rows, in batches and in evaluation mode; the model may lie on any device, they lie on the CPU."""
     model.eval()
-    return torch.cat([model(part) for part in rows.batches(batch)])
+    return torch.cat([model(part) for part in rows.batches(batch, device=device_of(model))]).cpu()
 
 
 def by_split_network(model: SplitNetwork, pairs: Pairs, requests: Rows) -> Scores:
     """Logits of a split network: films' vectors are made once, here; a request costs one user tower and heads."""
     model.eval()
+    device = device_of(model)
     with torch.no_grad():
-        films = model.candidate(choose_columns(pairs.fields, pairs.films, model.towers.candidate_names))  # (I, out)
+        sides = choose_columns(pairs.fields, pairs.films, model.towers.candidate_names)
+        films = model.candidate(sides.to(device))  # (I, out)
 
     @torch.no_grad()
     def scores(users: Tensor, items: Tensor) -> Tensor:
-        u = model.query(choose_columns(pairs.fields, requests[users], model.towers.query_names))  # (B, out)
-        v = films[items.clamp(min=0)]  # (B, n, out)
-        return torch.cat([model.score_all(one[None], few) for one, few in zip(u, v, strict=True)])
+        asked = choose_columns(pairs.fields, requests[users], model.towers.query_names)
+        u = model.query(asked.to(device, pinned=True))  # (B, out)
+        v = films[items.clamp(min=0).to(device)]  # (B, n, out)
+        return torch.cat([model.score_all(one[None], few) for one, few in zip(u, v, strict=True)]).cpu()
 
     return scores
 

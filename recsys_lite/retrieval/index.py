@@ -31,7 +31,7 @@ def _checked(vectors: Tensor, what: str) -> Tensor:
         raise ValueError(f"index: expected {what} of shape (N, D), not empty, got {tuple(vectors.shape)}")
     if not vectors.isfinite().all():
         raise ValueError(f"index: {what} hold values that are not finite")
-    return vectors.detach().float().contiguous()
+    return vectors.detach().cpu().float().contiguous()
 
 
 class ExactIndex:
@@ -39,6 +39,7 @@ class ExactIndex:
 
     Args:
         vectors: (I, D), the place of a vector is its item's number. Vectors of length 1 make products cosines.
+            They and the queries may lie on any device; the index keeps them and searches on the CPU.
 
     Raises:
         ValueError: for vectors of another shape, or not finite.

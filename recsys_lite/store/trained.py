@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..fields import Field
+from ..layers import choose_device
 from ..models import MODELS, Model
 from .files import as_json, read_json, read_tensors, write_json, write_tensors
 
@@ -36,13 +39,19 @@ def save_model(model: Model, path: str | Path, **about: Any) -> None:
     write_json(path.with_name(path.name + ".json"), record)
 
 
-def load_model(path: str | Path, fields: Sequence[Field]) -> Model:
+def load_model(path: str | Path, fields: Sequence[Field], device: str | torch.device = "cpu") -> Model:
     """The model written by :func:`save_model`, in evaluation mode.
 
+    Args:
+        path: without suffix.
+        fields: those that it was trained on.
+        device: where it shall lie, whatever it was trained on, see :func:`~recsys_lite.layers.choose_device`.
+
     Raises:
-        ValueError: if a file is missing or damaged, or the fields are not those that it was trained on.
+        ValueError: if a file is missing or damaged, the fields are not those that it was trained on, or the machine
+            has no such device.
     """
-    path = Path(path)
+    path, device = Path(path), choose_device(device)
     record = read_json(path.with_name(path.name + ".json"))
     wanted = {"model": str, "config": dict, "fields": str}
     if not isinstance(record, dict) or not all(isinstance(record.get(k), kind) for k, kind in wanted.items()):
@@ -59,4 +68,4 @@ def load_model(path: str | Path, fields: Sequence[Field]) -> Model:
         model.load_state_dict(read_tensors(path.with_name(path.name + ".safetensors")))
     except RuntimeError as error:  # a name or a size that does not fit
         raise ValueError(f"{path}: the weights do not fit {record['model']}: {error}") from error
-    return model.eval()
+    return model.to(device).eval()

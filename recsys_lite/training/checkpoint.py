@@ -63,9 +63,13 @@ class Checkpoint:
             if old != name and ours.fullmatch(old.name):
                 old.unlink()
 
-    def restore(self, model: nn.Module, optimizers: Optimizers, result: Result) -> dict[str, Tensor]:
+    def read(self, result: Result, tensors: str) -> dict[str, Any]:
+        """The record, whose entry ``tensors`` names what holds the tensors, if it is of the same run."""
         record = read_json(self.record)
-        if not isinstance(record, dict) or not {"tensors", "result", "data"} <= record.keys():
+        if isinstance(record, dict) and {"tensors", "folder"} - {tensors} & record.keys():
+            other = "recsys_lite.distributed.fit" if tensors == "tensors" else "recsys_lite.training.fit"
+            raise ValueError(f"{self.record}: this checkpoint is of {other}, which goes on with it")
+        if not isinstance(record, dict) or not {tensors, "result", "data"} <= record.keys():
             raise ValueError(f"{self.record}: no checkpoint of this version")
         if record["data"] != self.data:
             raise ValueError(f"{self.record}: this checkpoint is of another run: the rows of {result.dataset!r} differ")
@@ -75,6 +79,17 @@ class Checkpoint:
                 now, then = ({k: v for k, v in s.items() if k != "epochs"} for s in (now, then))
             if now != then:
                 raise ValueError(f"{self.record}: this checkpoint is of another run: {key} was {then!r}, now {now!r}")
+        return record
+
+    @staticmethod
+    def put(record: dict[str, Any], result: Result) -> None:
+        """Go on with the result of a record."""
+        for key, value in record["result"].items():
+            if key != "settings":
+                setattr(result, key, value)
+
+    def restore(self, model: nn.Module, optimizers: Optimizers, result: Result) -> dict[str, Tensor]:
+        record = self.read(result, "tensors")
         tensors = read_tensors(self.record.with_name(record["tensors"]))
         pick = lambda prefix: {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}  # noqa: E731
         model.load_state_dict(pick("model/"))
@@ -84,7 +99,5 @@ class Checkpoint:
                 number, name = key.split("/")
                 state.setdefault(int(number), {})[name] = value
             o.load_state_dict({"state": state, "param_groups": o.state_dict()["param_groups"]})
-        for key, value in record["result"].items():
-            if key != "settings":
-                setattr(result, key, value)
+        self.put(record, result)
         return pick("best/")

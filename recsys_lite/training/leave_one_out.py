@@ -12,7 +12,9 @@ from ..data.item_sets import ItemSets
 from ..data.leave_one_out import LeaveOneOut
 from ..evaluation.ranking import evaluate_ranking
 from ..fields import Rows
+from ..layers.device import fits
 from .loop import Steps
+from .losses import logits
 from .negatives import draw_negatives
 from .record import Result
 from .settings import Settings, takes
@@ -43,15 +45,18 @@ class Interacted:
         self.options = {"negatives": negatives, "redraw": redraw, "spare_held_out": spare_held_out}
         self.forbidden = ItemSets.of(data, "train", *(("validation", "test") if spare_held_out else ()))
 
-    def batches(self, epoch: int, settings: Settings, generator: torch.Generator) -> Iterator[Rows]:
+    def batches(
+        self, epoch: int, settings: Settings, generator: torch.Generator, device: torch.device
+    ) -> Iterator[Rows]:  # fmt: skip
         """Interactions and negatives in a new order."""
         drawn = epoch if self.redraw else 1
         rows = epoch_rows(self.data, self.forbidden, self.negatives, settings.seed, drawn)
-        return rows.batches(settings.batch_size, generator=generator)
+        rows = rows.to(device) if fits(rows, device) else rows
+        return rows.batches(settings.batch_size, generator=generator, device=device)
 
     def loss(self, model: nn.Module, batch: Rows, generator: torch.Generator) -> Tensor:
         """Log loss of the logits."""
-        return binary_cross_entropy_with_logits(model(batch), batch.label)  # type: ignore[arg-type]
+        return binary_cross_entropy_with_logits(logits(model(batch)), batch.label)  # type: ignore[arg-type]
 
     def metrics(self, model: nn.Module, part: str) -> dict[str, float]:
         """Hit rate and NDCG of the held-out item among all."""

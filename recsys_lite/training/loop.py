@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..layers.device import choose_device, device_of
 from .checkpoint import Checkpoint, digest
 from .record import Result
-from .settings import Settings
+from .settings import Optimizers, Settings
+
+#: steps after which an accelerator is asked for its losses; it is waited for then
+WAIT = 100
 
 
 def seed_everything(seed: int) -> None:
@@ -38,8 +44,13 @@ class Task(Protocol):
     options: dict[str, Any]
     from_start: bool
 
-    def batches(self, epoch: int, settings: Settings, generator: torch.Generator) -> Iterator[Any]:
-        """The batches of an epoch (from 1), each with a length; all that is drawn comes from the generator."""
+    def batches(
+        self, epoch: int, settings: Settings, generator: torch.Generator, device: torch.device
+    ) -> Iterator[Any]:  # fmt: skip
+        """The batches of an epoch (from 1), each with a length; all that is drawn comes from the generator.
+
+        ``device`` is the model's; rows come there, numbers of rows may stay on the CPU with what they count.
+        """
         ...
 
     def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> Tensor:
@@ -67,13 +78,14 @@ class Steps:
     """A training run that waits between its epochs: an epoch, its validation, the best weights kept, a stop when stale.
 
     Args:
-        model: trained in place.
+        model: trained in place, on the device of the settings; ``finish`` puts it back where it lay.
         task: what it learns from, and how it is judged.
         settings: see :class:`Settings`.
 
     Attributes:
         result: the record so far: curve, best epoch, its validation metrics, seconds.
         done: whether all epochs ran, or none of the last ``patience`` was the best.
+        device: where it trains.
 
     Raises:
         ValueError: for an unknown metric, or a checkpoint of other settings.
@@ -81,22 +93,42 @@ class Steps:
 
     def __init__(self, model: nn.Module, task: Task, settings: Settings):
         self.model, self.task, self.settings = model, task, settings
+        self.device = self._placed(model)  # before the optimisers are made
         self.sign = 1.0 if task.higher(settings.monitor) else -1.0
         recorded = {**settings.record(), **task.options, **getattr(model, "config", {})}
         self.result = Result(task.dataset, task.name, type(model).__name__, settings.seed, recorded)
         self.result.parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        self.optimizers = settings.optimizers(model)
+        self.optimizers = self._optimizers()
         self.rates = [[group["lr"] for group in o.param_groups] for o in self.optimizers]  # of the first epoch
         self.best = {k: v.clone() for k, v in model.state_dict().items()}
-        self.state = (
-            None if settings.checkpoint is None else Checkpoint(Path(settings.checkpoint), digest(*task.data_read()))
-        )
+        path = settings.checkpoint
+        self.state = None if path is None else self._checkpoint(Path(path), *task.data_read())
         if self.state is not None and self.state.exists():
             self.best = self.state.restore(model, self.optimizers, self.result)
         elif task.from_start:
             self.result.validation = self._validated()
         else:
             self._check_monitor(task.defined())  # told before the first epoch
+
+    def _placed(self, model: nn.Module) -> torch.device:
+        """Move the model to where it trains; what a step calls, which may be the model compiled."""
+        self.home, device = device_of(model), choose_device(self.settings.device, model)
+        model.to(device)
+        self.called = cast(nn.Module, torch.compile(model)) if self.settings.compile else model
+        return device
+
+    def _optimizers(self) -> Optimizers:
+        return self.settings.optimizers(self.model)
+
+    def _checkpoint(self, path: Path, *data: Any) -> Checkpoint:
+        return Checkpoint(path, digest(*data))
+
+    def _seed(self, seed: int) -> None:
+        """Of dropout."""
+        torch.manual_seed(seed)
+
+    def _mean(self, epoch: int, every: int) -> Mean:
+        return Mean(epoch, every)
 
     @property
     def done(self) -> bool:
@@ -143,27 +175,32 @@ class Steps:
         self.model.eval()
         if evaluate_test:
             result.test = self.task.metrics(self.model, "test")
+        self.model.to(self.home)
         return result
 
     def _epoch(self, epoch: int) -> float:
         """One pass whose draws depend on seed and epoch only, so that a resumed run equals an unbroken one."""
         seed = (self.settings.seed * 100_003 + epoch) % 2**63
-        torch.manual_seed(seed)  # dropout
+        self._seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self._set_rates()
         self.model.train()
-        total, rows = 0.0, 0
-        for batch in self.task.batches(epoch, self.settings, generator):
-            loss = self.task.loss(self.model, batch, generator)
-            if not torch.isfinite(loss):
-                raise ValueError(f"training: the loss is {loss.item()} in epoch {epoch}; try a smaller lr")
+        mean = self._mean(epoch, every=1 if self.device.type == "cpu" else WAIT)
+        for batch in self.task.batches(epoch, self.settings, generator, self.device):
+            with self._precision():
+                loss = self.task.loss(self.called, batch, generator)
+            mean.add(loss.detach(), len(batch))
             for o in self.optimizers:
                 o.zero_grad()
             loss.backward()
             for o in self.optimizers:
                 o.step()
-            total, rows = total + loss.item() * len(batch), rows + len(batch)
-        return total / rows
+        return mean.value()
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     def _set_rates(self) -> None:
         """The rates of the coming epoch, from the curve alone, so that a resumed run equals an unbroken one."""
@@ -188,3 +225,33 @@ class Steps:
                 f"training: unknown metric {self.settings.monitor!r}, or one that the validation part does not define; "
                 f"there are {sorted(metrics)}"
             )
+
+
+class Mean:
+    """The mean loss of an epoch's rows. Reading a number of an accelerator waits for it, so that is not every step."""
+
+    def __init__(self, epoch: int, every: int):
+        self.epoch, self.every = epoch, every
+        self.total, self.rows, self.waiting = 0.0, 0, list[tuple[Tensor, int]]()
+
+    def add(self, loss: Tensor, rows: int) -> None:
+        self.waiting.append((loss, rows))
+        if len(self.waiting) >= self.every:
+            self._ask()
+
+    def _ask(self) -> None:
+        told = self.told(torch.stack([loss for loss, _ in self.waiting]))
+        for loss, (_, rows) in zip(told, self.waiting, strict=True):
+            if not math.isfinite(loss):
+                raise ValueError(f"training: the loss is {loss} in epoch {self.epoch}; try a smaller lr")
+            self.total, self.rows = self.total + loss * rows, self.rows + rows
+        self.waiting = []
+
+    def told(self, losses: Tensor) -> list[float]:
+        """Losses as numbers."""
+        return losses.tolist()
+
+    def value(self) -> float:
+        if self.waiting:
+            self._ask()
+        return self.total / self.rows

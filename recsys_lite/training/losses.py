@@ -9,6 +9,16 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, softplus
 
 
+def logits(scores: Tensor) -> Tensor:
+    """Scores in the precision of a loss: at least float32, whatever autocast made of them.
+
+    Example:
+        >>> logits(torch.ones(1, dtype=torch.bfloat16)).dtype, logits(torch.ones(1, dtype=torch.float64)).dtype
+        (torch.float32, torch.float64)
+    """
+    return scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
+
+
 def bpr(positive: Tensor, negative: Tensor) -> Tensor:
     r"""Bayesian personalised ranking: what a user took should score above what the user did not take.
 
@@ -37,7 +47,7 @@ def bpr(positive: Tensor, negative: Tensor) -> Tensor:
         raise ValueError(
             f"bpr: expected two equal shapes, not empty, got {tuple(positive.shape)}, {tuple(negative.shape)}"
         )
-    return softplus(negative - positive).mean()
+    return softplus(logits(negative) - logits(positive)).mean()
 
 
 def in_batch_softmax(
@@ -90,11 +100,11 @@ def in_batch_softmax(
         raise ValueError("in_batch_softmax: log q of an item in the batch is not finite; its count must be above 0")
     if exact_positive and (log_q is None or not remove_hits):
         raise ValueError("in_batch_softmax: exact_positive needs log q and removed hits")
-    logits = scores / temperature
+    made = logits(scores) / temperature
     own = torch.eye(B, dtype=torch.bool, device=scores.device)
     if log_q is not None:
-        drawn = logits - log_q - (math.log(max(B - 1, 1)) if exact_positive else 0.0)
-        logits = torch.where(own, logits, drawn) if exact_positive else drawn
+        drawn = made - log_q - (math.log(max(B - 1, 1)) if exact_positive else 0.0)
+        made = torch.where(own, made, drawn) if exact_positive else drawn
     if remove_hits:
-        logits = logits.masked_fill((items[:, None] == items) & ~own, -torch.inf)
-    return cross_entropy(logits, torch.arange(B, device=scores.device))
+        made = made.masked_fill((items[:, None] == items) & ~own, -torch.inf)
+    return cross_entropy(made, torch.arange(B, device=scores.device))

@@ -12,7 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ..evaluation.inference import predict
 from ..evaluation.metrics import evaluate
 from ..fields import Dataset, Rows
+from ..layers.device import fits
 from .loop import Steps
+from .losses import logits
 from .record import Result
 from .settings import Settings, takes
 
@@ -30,15 +32,20 @@ class Labelled:
         if len(data.train) == 0 or len(data.validation) == 0:
             raise ValueError(f"fit: data set {data.name!r} has an empty training or validation part")
         self.data, self.dataset, self.name = data, data.name, data.task
+        self.rows = data.train
         self.options: dict[str, Any] = {}
 
-    def batches(self, epoch: int, settings: Settings, generator: torch.Generator) -> Iterator[Rows]:
-        """The training rows in a new order."""
-        return self.data.train.batches(settings.batch_size, generator=generator)
+    def batches(
+        self, epoch: int, settings: Settings, generator: torch.Generator, device: torch.device
+    ) -> Iterator[Rows]:  # fmt: skip
+        """The training rows in a new order. They are moved once where they fit, else batch by batch."""
+        if self.rows.ids.device != device and fits(self.rows, device):
+            self.rows = self.rows.to(device)
+        return self.rows.batches(settings.batch_size, generator=generator, device=device)
 
     def loss(self, model: nn.Module, batch: Rows, generator: torch.Generator) -> Tensor:
         """Log loss of the logits."""
-        return binary_cross_entropy_with_logits(model(batch), batch.label)  # type: ignore[arg-type]
+        return binary_cross_entropy_with_logits(logits(model(batch)), batch.label)  # type: ignore[arg-type]
 
     def metrics(self, model: nn.Module, part: str) -> dict[str, float]:
         """Those of :func:`~recsys_lite.evaluation.metrics.evaluate`; none for a part without rows."""
@@ -79,8 +86,8 @@ def fit(
         A :class:`~recsys_lite.training.Result`; the model holds the best weights.
 
     Raises:
-        ValueError: for settings out of range, an unknown metric, a checkpoint of other settings, or a loss that is
-            not finite.
+        ValueError: for settings out of range, a device that this machine does not have, an unknown metric, a
+            checkpoint of other settings, or a loss that is not finite.
     """
     return Steps(model, Labelled(dataset), settings).finish(progress, evaluate_test)
 

@@ -28,7 +28,9 @@ class Retrieved:
         self.data, self.dataset, self.step, self.evaluator = data, data.name, step, evaluator
         self.options: dict[str, Any] = {}
 
-    def batches(self, epoch: int, settings: Settings, generator: torch.Generator) -> Iterator[Tensor]:
+    def batches(
+        self, epoch: int, settings: Settings, generator: torch.Generator, device: torch.device
+    ) -> Iterator[Tensor]:  # fmt: skip
         """Numbers of training interactions in a new order."""
         return iter(torch.randperm(len(self.data.train), generator=generator).split(settings.batch_size))
 

@@ -9,9 +9,10 @@ from torch.nn.functional import cross_entropy
 from ..data.interactions import Interactions
 from ..data.item_sets import ItemSets
 from ..fields import UNSEEN, choose_columns, choose_fields
+from ..layers.device import device_of
 from ..models.lightgcn import LightGCN
 from ..models.two_towers import TwoTowers
-from .losses import bpr, in_batch_softmax
+from .losses import bpr, in_batch_softmax, logits
 from .negatives import draw_negatives
 from .retrieval import Step
 
@@ -28,7 +29,7 @@ def bpr_loss(model: LightGCN, users: Tensor, positive: Tensor, negative: Tensor,
         decay: λ. Default 1e-4 (paper).
     """
     everything = model.propagate()
-    nodes = torch.stack([users, model.num_users + positive, model.num_users + negative])  # (3, B)
+    nodes = torch.stack([users, model.num_users + positive, model.num_users + negative]).to(everything.device)  # (3, B)
     u, i, j = everything[nodes]  # each (B, d)
     value = bpr((u * i).sum(1), (u * j).sum(1))
     if decay:
@@ -82,18 +83,20 @@ def in_batch_step(
     column = [f.name for f in chosen if f.kind == "categorical"].index("item") if hide_item else 0
 
     def step(_: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        nonlocal candidates
+        device = device_of(model)
         items = data.train[batch, 1]
-        u = model.query(queries[batch])
+        u = model.query(queries[batch].to(device, pinned=True))
         if all_items:
-            return cross_entropy(u @ model.candidate(candidates).T / model.temperature, items)
+            candidates = candidates.to(device)  # once
+            return cross_entropy(logits(u @ model.candidate(candidates).T) / model.temperature, items.to(device))
         rows = candidates[items]
         if hide_item:
             hidden = torch.rand(len(items), generator=generator) < hide_item
             rows.ids[hidden, column] = UNSEEN  # indexing by numbers has copied
-        v = model.candidate(rows)
-        return in_batch_softmax(
-            u @ v.T, items, log_q[items] if correct else None, model.temperature, remove_hits, exact_positive
-        )
+        v = model.candidate(rows.to(device, pinned=True))
+        drawn = log_q[items].to(device) if correct else None
+        return in_batch_softmax(u @ v.T, items.to(device), drawn, model.temperature, remove_hits, exact_positive)
 
     return step
 
@@ -103,6 +106,8 @@ def next_item_step(data: Interactions) -> Step:
     histories = data.queries["train"].bags["history"]
 
     def step(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        return cross_entropy(model.scores_of(histories[batch]), data.train[batch, 1])  # type: ignore[operator]
+        device = device_of(model)
+        scores = model.scores_of(histories[batch].to(device))  # type: ignore[operator]
+        return cross_entropy(logits(scores), data.train[batch, 1].to(device))
 
     return step

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from ..layers import HashedCrosses
+from ..layers import HashedCrosses, choose_device
 from .tables import TABLE_OPTIMIZERS, sparse_gradients, table_optimizers
 
 T = TypeVar("T")
 Optimizers = Sequence[torch.optim.Optimizer]
+PRECISIONS = ("float32", "bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,12 @@ class Settings:
             rest; ``weight_decay`` then reaches the rows that are read), or a function model -> optimiser or list of
             optimisers.
         checkpoint: a path without suffix. After each epoch the whole state is written there, and a later call with the
-            same settings goes on after the last finished epoch.
+            same settings goes on after the last finished epoch, on any device.
+        device: ``"auto"`` (default), ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` or a :class:`torch.device`, see
+            :func:`~recsys_lite.layers.choose_device`. The model is trained there and put back where it lay.
+        precision: ``"float32"`` (default: the model's own type), or ``"bf16"``: forward and backward pass by
+            ``torch.autocast`` to bfloat16, with weights, logits, loss and validation as they are without it.
+        compile: whether the model's ``forward`` goes through ``torch.compile`` while it trains. Default no.
 
     Raises:
         ValueError: for a setting out of range.
@@ -57,6 +63,9 @@ class Settings:
     seed: int = 0
     optimizer: str | Callable[[nn.Module], torch.optim.Optimizer | Optimizers] = "adam"
     checkpoint: str | Path | None = None
+    device: str | torch.device = "auto"
+    precision: str = "float32"
+    compile: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience", "seed"):  # as NumPy gives them, too
@@ -79,6 +88,9 @@ class Settings:
         if isinstance(self.optimizer, str) and self.optimizer not in ("adam", *TABLE_OPTIMIZERS):
             known = ["adam", *TABLE_OPTIMIZERS]
             raise ValueError(f"training: unknown optimizer {self.optimizer!r}; there are {known}, or a function")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"training: unknown precision {self.precision!r}; there are {list(PRECISIONS)}")
+        choose_device(self.device)  # told before anything is built
 
     def optimizers(self, model: nn.Module) -> Optimizers:
         """Fused Adam over all parameters, or what ``optimizer`` makes of the model, as a list."""
@@ -111,7 +123,8 @@ class Settings:
         kept += [k for k, default in (("embedding_penalty", 0.0), ("lr_decay", 1.0)) if getattr(self, k) != default]
         named = self.optimizer if isinstance(self.optimizer, str) else "custom"
         named = "Adam" if named == "adam" else named
-        return {k: getattr(self, k) for k in kept} | {"optimizer": named}
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
+        return {k: getattr(self, k) for k in kept} | {"optimizer": named, **precision}
 
 
 def takes(**defaults: Any) -> Callable[[Callable[..., T]], Callable[..., T]]:

@@ -22,8 +22,8 @@ FLOORS = [
     {"models"},
     {"evaluation"},
     {"training"},
-    {"distributed", "store.trained"},
-    {"retrieval", "explain", "store.programs"},
+    {"store.trained"},
+    {"distributed", "retrieval", "explain", "store.programs"},
     {"lab", "plots"},
     {"notebook"},
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...fields import Rows
+from ...layers import on_cpu
 from ...models import MODELS
 from . import attention, crosses, factorised, towers
 from .shared import values_of
@@ -34,5 +35,6 @@ def traced(
         raise ValueError(f"trace: {name!r} is a {MODELS[name].__name__}, got a {type(model).__name__}")
     if len(rows) != 1:
         raise ValueError(f"trace: got {len(rows)} rows, expected one")
+    model, rows = on_cpu(model), rows.to("cpu")
     known = values_of(getattr(model, "fields", ()), rows)
     return traces[name](model, rows, {**known, **(words or {})})

@@ -19,7 +19,7 @@ def trace(name: str, model: Any, rows: Rows, words: Mapping[str, str] | None = N
 
     Args:
         name: of the model, a key of :data:`TRACES`.
-        model: with its weights.
+        model: with its weights, on any device; the steps are worked out on the CPU.
         rows: exactly one row.
         words: what to call the value of a field, such as a film's title, by the field's name. Default: the labels of
             the fields' vocabularies.
