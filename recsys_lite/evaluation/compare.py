@@ -156,6 +156,7 @@ def compare_all(
     group: object | None = None,
     *,
     against: str | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None,
     metric: str = "auc",
     delta: float | None = None,
     draws: int = DRAWS,
@@ -167,6 +168,7 @@ def compare_all(
         predictions: model -> predictions, each as in :func:`compare`.
         against: the model that all others are compared with. Default: every pair, in the order given. It must not be
             chosen for its result on these rows.
+        pairs: the comparisons themselves, in place of ``against``: (model, the one it is compared with).
         label, group, metric, delta, draws, seed: as in :func:`compare`.
 
     Returns:
@@ -175,8 +177,13 @@ def compare_all(
         exclude 0 where the word is ``undecided``.
 
     Raises:
-        ValueError: as :func:`compare`, and for fewer than two models or an unknown ``against``.
+        ValueError: as :func:`compare`, and for fewer than two models, an unknown ``against`` or unknown ``pairs``.
     """
+    if pairs is not None:
+        if against is not None or not pairs:
+            raise ValueError(f"compare_all: expected against or pairs, one of the two, got {against!r}, {pairs}")
+        if unknown := {name for pair in pairs for name in pair} - set(predictions):
+            raise ValueError(f"compare_all: no predictions of {sorted(unknown)}; there are {list(predictions)}")
     if len(predictions) < 2 or (against is not None and against not in predictions):
         raise ValueError(
             f"compare_all: needs two models or more, {against!r} among them if given, got {list(predictions)}"
@@ -184,9 +191,9 @@ def compare_all(
     delta = _delta(metric, delta)
     part = Part.of(predictions, label, group, metric)
     values = {name: part.resampled(name, draws, seed) for name in predictions}
-    pairs = list(combinations(predictions, 2))
-    if against is not None:
-        pairs = [(name, against) for name in predictions if name != against]
+    if pairs is None:
+        others = [(name, against) for name in predictions if name != against] if against is not None else None
+        pairs = others or list(combinations(predictions, 2))
     found = [_of(part, values[one], values[other], delta, len(pairs)) for one, other in pairs]
     verdicts = [_worded(v, p) for v, p in zip(found, power.holm([v.p for v in found]), strict=True)]
     return pd.DataFrame([{"model": a, "against": b, **vars(v)} for (a, b), v in zip(pairs, verdicts, strict=True)])

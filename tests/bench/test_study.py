@@ -100,6 +100,10 @@ def test_all_models_have_the_same_effort_and_the_best_is_chosen_on_validation(tm
     seeds = list(study.missing(record, KEY, 3, tmp_path / "f"))
     assert [job[2] for job in seeds] == list(range(10)) and {job[3]["lr"] for job in seeds} == {0.8}
     assert study.TUNING_SEED not in range(10) and study.lacking(record, KEY, 4) == 11
+    published = ("frappe.published", "fm")  # has no trials of its own: it waits for those of the other protocol
+    assert not list(study.missing(record, published, 3, tmp_path / "f")) and study.lacking(record, published, 3) == 3
+    record["trials"]["frappe.click.fm"] = record["trials"][".".join(KEY)]
+    assert [job[3]["lr"] for job in study.missing(record, published, 3, tmp_path / "f")] == [0.8] * 3
     record["runs"] = [{"task": KEY[0], "model": KEY[1], "seed": 3}]
     assert 3 not in [job[2] for job in study.missing(record, KEY, 3, tmp_path / "f")]
 
