@@ -27,14 +27,15 @@ NAMES = {
 DATA = {
     "movielens-100k": "MovieLens-100K, GroupLens; research use, no redistribution. The weights hold no rating.",
     "criteo-sample": "10,000 rows of the Criteo Display Advertising Challenge, Criteo; research, non-commercial.",
+    "planted": "rows made up from a stated formula.",
     "movielens-clicks": "clicks simulated from the ratings of MovieLens-100K.",
 }
 LIMITS = """\
 They are teaching material: they let chapters and explorer show what a trained model computes. They are not for
 recommending anything to anyone. MovieLens-100K is 943 people of 1997 and 1998 who rated at least 20 films each; age,
-gender and occupation are as they gave them then, and a model that reads them repeats what it finds. Negatives are drawn,
-so a probability is not a chance of a real click. Logits of models of different seeds differ; what a difference between
-two models is worth is told by the leaderboard, not by one file.
+gender and occupation are as they gave them then, and a model that reads them repeats what it finds. Negatives are
+drawn, so a probability is not a chance of a real click. Logits of models of different seeds differ; what a difference
+between two models is worth is told by the leaderboard, not by one file.
 """
 
 
@@ -73,11 +74,9 @@ def cards() -> str:
     """The page of model cards."""
     out = ["# Stored weights", "", LIMITS]
     records = {path.stem: read_json(path) for path in sorted(WEIGHTS.glob("*.json"))}
-    for data, told in DATA.items():
-        mine = {stem: r for stem, r in records.items() if stem.startswith(data)}
-        if not mine:
-            continue
-        out += [f"## {data}", "", told, "", "| file | model | seed | settings | test |", "|---|---|---|---|---|"]
+    for data in dict.fromkeys(stem.split(".")[0] for stem in records):
+        mine = {stem: r for stem, r in records.items() if stem.split(".")[0] == data}
+        out += [f"## {data}", "", DATA[data], "", "| file | model | seed | settings | test |", "|---|---|---|---|---|"]
         for stem, r in mine.items():
             about = r.get("about", {})
             settings = ", ".join(f"{k}={v}" for k, v in r.get("config", {}).items())
