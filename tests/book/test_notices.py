@@ -11,9 +11,8 @@ def test_every_pinned_package_is_listed_with_a_licence():
     listed = re.findall(r"^\| (\S+) \| (\S+) \| (.+) \|$", notices.LICENCES.read_text(encoding="utf-8"), flags=re.M)
     assert len(pinned) > 100 and [(n, v) for n, v, _ in listed if n != "package"] == pinned
     assert not [n for n, _, licence in listed if licence in ("see the package", "not installed here", "")]
-    assert not [n for n, _, licence in listed if re.search(r"\bA?GPL", licence)], (
-        "a licence that this one cannot take in"
-    )
+    # docutils: public domain but for an editor's mode, which is not used here
+    assert {n for n, _, licence in listed if re.search(r"\bA?GPL|General Public", licence)} <= {"docutils"}
 
 
 def test_every_stored_model_has_a_card():
