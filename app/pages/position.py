@@ -67,7 +67,7 @@ def page() -> None:
         "little. So every curve is divided by its value at place 1. Mean over seeds."
     )
     st.subheader("What it is worth when the list is served")
-    sentence = gain_words(gains)
+    sentence = gain_words(gains, metric)
     st.markdown(f"**What you see.** {sentence}")
     shown = gains_drawn(gains, METRICS[metric])
     chart(shown, sentence, "position.gains")

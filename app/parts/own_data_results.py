@@ -78,11 +78,7 @@ def in_words(outcome: Mapping[str, pd.DataFrame], dataset: Dataset, names: Mappi
     runs, gaps = (outcome[k].to_dict("records") for k in ("quality", "gaps"))
     told = [f"{q['auc']:.3f} [{q['auc low']:.3f}, {q['auc high']:.3f}] for {names[q['model']]}" for q in runs]
     first, second = names.values()
-    verdicts = [
-        f"{METRIC[g['metric']]} {ends(g)}, "
-        + ("no difference" if g["verdict"] == "no difference" else f"{names[g['verdict']]} is better")
-        for g in gaps
-    ]
+    verdicts = [f"{METRIC[g['metric']]} {ends(g)}, {verdict(g, names)}" for g in gaps]
     rate = float(dataset.train.label.mean())  # type: ignore[union-attr]
     constant = metrics.log_loss(dataset.test.label, np.full(len(dataset.test), rate))
     chance = [names[q["model"]] for q in runs if q["auc low"] <= 0.5]
@@ -92,6 +88,12 @@ def in_words(outcome: Mapping[str, pd.DataFrame], dataset: Dataset, names: Mappi
         f"a log loss of {constant:.3f}."
     )
     return text + (f" Not shown to order rows better than that: {', '.join(chance)}." if chance else "")
+
+
+def verdict(gap: Mapping[Hashable, Any], names: Mapping[str, str]) -> str:
+    """Which model is better, that they are equal within the margin, or what would decide."""
+    word = gap["verdict"]
+    return f"{names[word]} is better" if word in names else str(word)
 
 
 def ends(gap: Mapping[Hashable, Any]) -> str:
@@ -104,8 +106,9 @@ def side_by_side(quality: pd.DataFrame, gaps: pd.DataFrame, names: Mapping[str, 
     lines = []
     for g in gaps.to_dict("records"):
         values = dict(zip(names.values(), quality[g["metric"]], strict=True))
-        better = g["verdict"] if g["verdict"] not in names else f"{names[g['verdict']]} is better"
-        lines.append({"test": METRIC[g["metric"]], **values, "difference": ends(g), "verdict": better})
+        lines.append({
+            "test": METRIC[g["metric"]], **values, "difference": ends(g), "verdict": verdict(g, names),
+        })  # fmt: skip
     number = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
         pd.DataFrame(lines), hide_index=True, width="stretch", column_config=dict.fromkeys(names.values(), number)

@@ -177,8 +177,9 @@ def learnt(now: Settings, made: Settings, table: pd.DataFrame, seeds: int) -> No
     shown = gains_drawn(gains, "NDCG@10")
     chart(shown, second, "position.own.gains")
     st.caption(
-        f"95 % t intervals over {int(table['people'].iloc[1])} people, gains from differences within people; *no "
-        "difference* means that the interval holds 0. It is **one seed and a small sample**: another log, other "
+        f"95 % t intervals over {int(table['people'].iloc[1])} people, gains from differences within people; "
+        "*undecided* means that the interval neither excludes 0 nor lies within the margin. It is **one seed and a "
+        "small sample**: another log, other "
         "weights and another order of rows would move these numbers, too, and the intervals know nothing of that. The "
         f"stored runs have {seeds} seeds, each with a log of its own."
     )

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from recsys_lite import plots
+from recsys_lite.evaluation.compare import WORDS, margin, word_of
 from recsys_lite.plots.palette import BLUE, MODEL_COLOURS, NEUTRAL, OCHRE, ORANGE, SKY
 
 NAMES = {
@@ -47,17 +48,17 @@ def curve_words(curves: pd.DataFrame) -> str:
     return " ".join(text)
 
 
-def gain_words(gains: pd.DataFrame) -> str:
-    """Who is better, who worse, and where there is no difference."""
-    better = [f"{r.name} ({r.mean:+.4f})" for r in gains.itertuples(index=False) if r.low > 0]
-    worse = [f"{r.name} ({r.mean:+.4f})" for r in gains.itertuples(index=False) if r.high < 0]
-    same = [str(r.name) for r in gains.itertuples(index=False) if r.low <= 0 <= r.high]
-    text = f"Better than the naive model: {', '.join(better)}." if better else "Nothing beats the naive model."
-    if worse:
-        text += f" Worse: {', '.join(worse)}."
-    if same:
-        text += f" No difference: {', '.join(same)}."
-    return text
+def gain_words(gains: pd.DataFrame, metric: str = "ndcg@10") -> str:
+    """Who is better, worse, equal within the margin, or undecided, by the intervals of the gains."""
+    of: dict[str, list[str]] = {word: [] for word in WORDS}
+    for r in gains.itertuples(index=False):
+        of[word_of(r.low, r.high, metric)].append(f"{r.name} ({r.mean:+.4f})")
+    better, worse, equal, undecided = (", ".join(of[word]) for word in WORDS)
+    text = (
+        f"Better than the naive model: {better}." if better else "Nothing is shown to be better than the naive model."
+    )
+    said = {"Worse": worse, f"Equal to it within {margin(metric):g}": equal, "Undecided": undecided}
+    return " ".join([text, *(f"{word}: {models}." for word, models in said.items() if models)])
 
 
 def gains_drawn(gains: pd.DataFrame, metric: str) -> go.Figure:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys_lite.evaluation import auc_interval, interval
+from recsys_lite.evaluation import auc_interval, compare_runs
 from recsys_lite.fields import Dataset
 from recsys_lite.lab.race import BATCH, best, truth
 
@@ -91,15 +91,19 @@ def over_seeds(asked: Asked) -> str:
     seeds = sorted(s for m, s in final if m == a and (b, s) in final)
     if len(seeds) < 2:
         return "This is one seed: a small lead may be chance."
-    mean, low, high = interval([final[b, s] - final[a, s] for s in seeds])
+    ends = ([final[m, s] for s in seeds] for m in (b, a))
+    found = compare_runs(*ends, metric="auc", paired=True)
     told = f"over the stored seeds {seeds[0]} to {seeds[-1]}, each with data of its own"
-    if low <= 0 <= high:
-        return (
-            f"No difference {told}: {name(b)} less {name(a)} is {mean:+.3f} (95 % interval {low:+.3f} to {high:+.3f})."
-        )
-    if mean < 0:
-        a, b, mean, low, high = b, a, -mean, -high, -low
-    return f"{name(b)} ends ahead of {name(a)} by {mean:.3f} on average (95 % interval {low:.3f} to {high:.3f}) {told}."
+    mean, low, high = found.difference, found.low, found.high
+    if found.word in ("better", "worse"):
+        if found.word == "worse":
+            a, b, mean, low, high = b, a, -mean, -high, -low
+        interval = f"(95 % interval {low:.3f} to {high:.3f})"
+        return f"{name(b)} ends ahead of {name(a)} by {mean:.3f} on average {interval} {told}."
+    return (
+        f"{told.capitalize()}: {name(b)} less {name(a)} is {mean:+.3f} (95 % interval {low:+.3f} to {high:+.3f}), "
+        f"{found.told}."
+    )
 
 
 def pair_words(models: tuple[str, str], pairs: pd.DataFrame) -> str:

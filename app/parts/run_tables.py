@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from recsys_lite.evaluation import metrics
+from recsys_lite.evaluation import compare_runs, metrics
 
 from ..core.names import short_metric
 
@@ -70,7 +69,5 @@ def metric_sentence(
         [r["test"][metric] for r in runs if r["model"] == m and metric in r["test"]]
         for m in (best["name"], second["name"])
     ]
-    low, high = stats.ttest_ind(*values, equal_var=False).confidence_interval()
-    verdict = "beyond" if low > 0 or high < 0 else "within"
-    gap = f"{best['mean'] - second['mean']:+.4f} [{low:+.4f}, {high:+.4f}]"
-    return f"{text}. The difference, {gap}, is {verdict} the noise of seeds."
+    found = compare_runs(*values, metric=metric)
+    return f"{text}. The difference over seeds, on these test rows, is {found}."

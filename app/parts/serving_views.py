@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from textwrap import dedent
 from typing import Any
 
@@ -10,6 +11,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from recsys_lite import plots
+from recsys_lite.evaluation.compare import MARGINS, WORDS, word_of
 from recsys_lite.plots.explorer import grouped_intervals
 from recsys_lite.plots.palette import BLUE, NEUTRAL, ORANGE, RED
 from recsys_lite.retrieval import serving_cost
@@ -137,9 +139,8 @@ def auc_in_words(runs: pd.DataFrame, kind: str, data: str) -> str:
     if kind == "float32":
         return f"float32 is what the models of {DATA[data]} were trained in. {share}"
     low, high = part["difference"].min(), part["difference"].max()
-    lower, higher = int((part["high"] < 0).sum()), int((part["low"] > 0).sum())
-    verdicts = {"lower": lower, "higher": higher, "without a difference": len(part) - lower - higher}
-    found = ", ".join(f"{count} {way}" for way, count in verdicts.items() if count)
+    words = Counter(word_of(r.low, r.high, "auc") for r in part.itertuples())
+    found = ", ".join(f"{words[word]} {word.replace('δ', str(MARGINS['auc']))}" for word in WORDS if words[word])
     return f"On {DATA[data]}, {kind} moves the AUC of {len(part)} models by {low:+.5f} to {high:+.5f}: {found}. {share}"
 
 

@@ -1,7 +1,7 @@
 """What predictions are worth: metrics, ranking metrics, full ranking, comparisons of models. Trains nothing."""
 
 from .clicks import against_truth
-from .compare import Verdict, compare, compare_all
+from .compare import Verdict, compare, compare_all, compare_runs
 from .full_ranking import Retriever, earlier, evaluate_retrieval, per_user, top_k
 from .inference import predict
 from .leak import counter_auc
@@ -21,6 +21,7 @@ __all__ = [
     "compare",
     "compare_all",
     "compare_counts",
+    "compare_runs",
     "counter_auc",
     "earlier",
     "evaluate",

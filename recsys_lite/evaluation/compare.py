@@ -13,11 +13,12 @@ of the means over S_a and S_b seeds, judged on the same users, has the variance
     \underbrace{\frac{\operatorname{var}(\sigma_a)}{S_a} + \frac{\operatorname{var}(\sigma_b)}{S_b}}_{V_\text{seeds}}
 
 **How.** 2,000 bootstrap draws of U users, with all of their rows, the same for both models. The variance of the
-difference of means over draws, times U / (U - 1), is :math:`V_\text{users}`. The variance of the seeds' metrics on the
-test part, with S - 1 in the denominator, over S, is :math:`\operatorname{var}(\sigma) / S + \operatorname{var}
-(\varepsilon) / (S U)`: its second term is in :math:`V_\text{users}` already. The draws measure it (how the seeds'
-differences move with the users), and it is taken off; what is left, if above 0, is the model's part of
-:math:`V_\text{seeds}`.
+difference of means over draws, times U / (U - 1), is :math:`V_\text{users}`. (Where a metric needs both classes, U is
+here and in ν the number of users who hold the rarer one: with five clicks in all, five is what varies.) The variance of
+the seeds' metrics on the test part, with S - 1 in the denominator, over S, is
+:math:`\operatorname{var}(\sigma) / S + \operatorname{var}(\varepsilon) / (S U)`: its second term is in
+:math:`V_\text{users}` already. The draws measure it (how the seeds' differences move with the users), and it is taken
+off; what is left, if above 0, is the model's part of :math:`V_\text{seeds}`.
 
 The interval is :math:`D \pm t_\nu \sqrt V` with Satterthwaite's degrees of freedom,
 
@@ -37,7 +38,7 @@ that trained model only. Seeds of two models are taken for independent, which is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -95,10 +96,14 @@ class Verdict:
     df: float
 
     def __str__(self) -> str:
-        told = f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}], {self.word}"
+        return f"{self.difference:+.4f} [{self.low:+.4f}, {self.high:+.4f}], {self.told}"
+
+    @property
+    def told(self) -> str:
+        """The word with its margin, and with what is needed."""
         if self.word in WORDS[:2] and max(abs(self.low), abs(self.high)) <= self.delta:
-            return f"{told}, by less than {self.delta:g}"
-        return told.replace("δ", f"{self.delta:g}") + (f": {self.needed}" if self.needed else "")
+            return f"{self.word}, by less than {self.delta:g}"
+        return self.word.replace("δ", f"{self.delta:g}") + (f": {self.needed}" if self.needed else "")
 
     def smallest_effect(self, chance: float = 0.8) -> float:
         """The smallest true difference that this comparison finds with a given chance."""
@@ -132,7 +137,8 @@ def compare(
 
     Raises:
         ValueError: for an unknown metric, shapes that do not fit, NaN, labels other than 0 and 1 or (but for log loss)
-            of one class only, probabilities outside [0, 1], fewer than two users, or fewer than 100 draws.
+            of one class only, probabilities outside [0, 1], fewer than two users (of each class), or fewer than 100
+                draws.
 
     Example:
         >>> compare([0.1, 0.2, 0.3, 0.4], [0.3, 0.3, 0.3, 0.3], metric="ndcg@10").word  # of four users
@@ -140,7 +146,7 @@ def compare(
     """
     delta = _delta(metric, delta)
     part = Part.of({"a": a, "b": b}, label, group, metric)
-    found = _measured(part, part.resampled("a", draws, seed), part.resampled("b", draws, seed), delta)
+    found = _of(part, part.resampled("a", draws, seed), part.resampled("b", draws, seed), delta)
     return _worded(found, found.p)
 
 
@@ -150,6 +156,7 @@ def compare_all(
     group: object | None = None,
     *,
     against: str | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None,
     metric: str = "auc",
     delta: float | None = None,
     draws: int = DRAWS,
@@ -161,6 +168,7 @@ def compare_all(
         predictions: model -> predictions, each as in :func:`compare`.
         against: the model that all others are compared with. Default: every pair, in the order given. It must not be
             chosen for its result on these rows.
+        pairs: the comparisons themselves, in place of ``against``: (model, the one it is compared with).
         label, group, metric, delta, draws, seed: as in :func:`compare`.
 
     Returns:
@@ -169,8 +177,13 @@ def compare_all(
         exclude 0 where the word is ``undecided``.
 
     Raises:
-        ValueError: as :func:`compare`, and for fewer than two models or an unknown ``against``.
+        ValueError: as :func:`compare`, and for fewer than two models, an unknown ``against`` or unknown ``pairs``.
     """
+    if pairs is not None:
+        if against is not None or not pairs:
+            raise ValueError(f"compare_all: expected against or pairs, one of the two, got {against!r}, {pairs}")
+        if unknown := {name for pair in pairs for name in pair} - set(predictions):
+            raise ValueError(f"compare_all: no predictions of {sorted(unknown)}; there are {list(predictions)}")
     if len(predictions) < 2 or (against is not None and against not in predictions):
         raise ValueError(
             f"compare_all: needs two models or more, {against!r} among them if given, got {list(predictions)}"
@@ -178,12 +191,48 @@ def compare_all(
     delta = _delta(metric, delta)
     part = Part.of(predictions, label, group, metric)
     values = {name: part.resampled(name, draws, seed) for name in predictions}
-    pairs = list(combinations(predictions, 2))
-    if against is not None:
-        pairs = [(name, against) for name in predictions if name != against]
-    found = [_measured(part, values[one], values[other], delta, len(pairs)) for one, other in pairs]
+    if pairs is None:
+        others = [(name, against) for name in predictions if name != against] if against is not None else None
+        pairs = others or list(combinations(predictions, 2))
+    found = [_of(part, values[one], values[other], delta, len(pairs)) for one, other in pairs]
     verdicts = [_worded(v, p) for v, p in zip(found, power.holm([v.p for v in found]), strict=True)]
     return pd.DataFrame([{"model": a, "against": b, **vars(v)} for (a, b), v in zip(pairs, verdicts, strict=True)])
+
+
+def compare_runs(
+    a: Sequence[float], b: Sequence[float], *, metric: str = "auc", delta: float | None = None, paired: bool = False
+) -> Verdict:
+    """The same words from one value a run, where no predictions are at hand.
+
+    With a test part of its own for each seed (planted data, simulated logs) the values hold both noises, and runs of
+    the same seed are ``paired``: Student's t over their differences. On **one** test part they hold the seeds' noise
+    only, so the verdict is about this test part, and :func:`compare` is to be preferred.
+
+    Args:
+        a, b: the metric of each run, two or more of each; if paired, as many, in the order of the same seeds.
+        metric, delta: as in :func:`compare`.
+        paired: default False: Welch's t test.
+
+    Raises:
+        ValueError: for an unknown metric, fewer than two runs, values that are not finite, or pairs that do not fit.
+
+    Example:
+        >>> print(compare_runs([0.81, 0.83, 0.82], [0.80, 0.81, 0.81], paired=True))
+        +0.0133 [-0.0010, +0.0277], undecided: about 4 seeds
+    """
+    delta = _delta(metric, delta)
+    x, y = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if x.ndim != 1 or y.ndim != 1 or min(x.size, y.size) < 2 or (paired and x.size != y.size):
+        raise ValueError(
+            f"compare_runs: needs two runs of each or more{', in pairs' * paired}, got {x.shape}, {y.shape}"
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError(f"compare_runs: {metric} is not finite in every run")
+    noise = [x - y] if paired else [x, y]
+    seeds = [float(v.var(ddof=1)) / v.size for v in noise] + [0.0] * paired
+    variance = Variance(0.0, (0.0, 0.0), (seeds[0], seeds[1]), 2, (x.size, 1 if paired else y.size))
+    found = _measured(float(x.mean() - y.mean()), variance, metric, delta, "")
+    return _worded(found, found.p)
 
 
 def margin(metric: str) -> float:
@@ -210,21 +259,41 @@ def _delta(metric: str, delta: float | None) -> float:
     return float(delta)
 
 
-def _measured(part: Part, a: Array, b: Array, delta: float, comparisons: int = 1) -> Verdict:
+def _of(part: Part, a: Array, b: Array, delta: float, comparisons: int = 1) -> Verdict:
     """All but the word, from values (K + 1, S_a) and (K + 1, S_b), see :meth:`Part.resampled`."""
-    variance = Variance.of(a, b, part.users)
-    difference, error, df = float(a[0].mean() - b[0].mean()), float(np.sqrt(variance.total)), variance.df
+    variance = Variance.of(a, b, part.users, part.informative)
+    return _measured(float(a[0].mean() - b[0].mean()), variance, part.metric, delta, part.units, comparisons)
+
+
+def _measured(
+    difference: float, variance: Variance, metric: str, delta: float, units: str, comparisons: int = 1
+) -> Verdict:
+    """All but the word."""
+    error, df = float(np.sqrt(variance.total)), variance.df
     p = float(2 * stats.t.sf(abs(difference) / error, df)) if error else float(difference == 0)
     half = float(stats.t.ppf(1 - power.LEVEL / 2, df)) * error if error else 0.0
-    needed = variance.needed(difference, delta, part.units, power.LEVEL / comparisons)
-    return Verdict(part.metric, difference, difference - half, difference + half, delta, p, "", needed, error, df)
+    needed = variance.needed(difference, delta, units, power.LEVEL / comparisons)
+    return Verdict(metric, difference, difference - half, difference + half, delta, p, "", needed, error, df)
+
+
+def word_of(low: float, high: float, metric: str = "auc", delta: float | None = None) -> str:
+    """The word of a difference of which only the 95 % interval is at hand, without Holm's correction.
+
+    Example:
+        >>> word_of(0.001, 0.004), word_of(0.001, 0.004, "log_loss"), word_of(-0.001, 0.0015), word_of(-0.001, 0.004)
+        ('better', 'worse', 'equal within δ', 'undecided')
+    """
+    delta = _delta(metric, delta)
+    if not low <= high:
+        raise ValueError(f"word_of: low must not be above high, got [{low}, {high}]")
+    if low > 0 or high < 0:
+        return WORDS[int((low > 0) == (metric in LOWER_IS_BETTER))]
+    return WORDS[2] if max(-low, high) <= delta else WORDS[3]
 
 
 def _worded(found: Verdict, p: float) -> Verdict:
     """The verdict with this p value, and the word that follows."""
-    gain = -found.difference if found.metric in LOWER_IS_BETTER else found.difference
-    if p < power.LEVEL:
-        word = "better" if gain > 0 else "worse"
-    else:
-        word = "equal within δ" if max(-found.low, found.high) <= found.delta else "undecided"
-    return replace(found, p=p, word=word, needed=found.needed if word == "undecided" else "")
+    word = word_of(found.low, found.high, found.metric, found.delta)
+    if p >= power.LEVEL and word in WORDS[:2]:
+        word = WORDS[2] if max(-found.low, found.high) <= found.delta else WORDS[3]
+    return replace(found, p=p, word=word, needed=found.needed if word == WORDS[3] else "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from .metrics import interval
+from .compare import compare_runs
 
 
 def gaps(runs: Sequence[Mapping[str, Any]], deep: str, shallow: Sequence[str], metric: str = "auc") -> pd.DataFrame:
@@ -36,10 +36,10 @@ def gaps(runs: Sequence[Mapping[str, Any]], deep: str, shallow: Sequence[str], m
                 f"gaps: at {rows} rows there are only {list(by_seed)}, expected {deep!r} and {list(shallow)}"
             )
         best = str(by_seed[there].mean().idxmax())
-        difference = (by_seed[deep] - by_seed[best]).dropna()
-        gap, low, high = interval(difference.tolist())
-        verdict = "deep" if low > 0 else "shallow" if high < 0 else "no difference"
-        lines.append((int(rows), best, gap, low, high, len(difference), verdict))  # type: ignore[call-overload]
+        both = by_seed[[deep, best]].dropna()
+        found = compare_runs(both[deep].tolist(), both[best].tolist(), metric=metric, paired=True)
+        verdict = {"better": "deep", "worse": "shallow"}.get(found.word, "no difference")
+        lines.append((int(rows), best, found.difference, found.low, found.high, len(both), verdict))  # type: ignore[call-overload]
     return pd.DataFrame(lines, columns=["rows", "best", "gap", "low", "high", "seeds", "verdict"])
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from .compare import LOWER_IS_BETTER
+from .compare import LOWER_IS_BETTER, compare_runs
 from .metrics import auc, interval
 from .power import holm
 from .resampling import METRICS
@@ -26,7 +25,7 @@ def standings(runs: Sequence[Mapping[str, Any]], metric: str = "auc") -> pd.Data
 
     Returns:
         a line per model, the best first: model, mean, low, high (95 % t interval over seeds), seeds, gap (to the
-        best mean, above 0 for the worse), p (Welch's test, Holm's correction for comparing many) and verdict:
+        best mean, above 0 for the worse), p (:func:`compare_runs`, Holm's correction for comparing many) and verdict:
         ``best``, ``no difference`` from it (p above 0.05), or ``worse``. It speaks of training noise only.
 
     Raises:
@@ -50,7 +49,7 @@ def standings(runs: Sequence[Mapping[str, Any]], metric: str = "auc") -> pd.Data
     lines = []
     for name in names:
         mean, low, high = interval(values[name])
-        p = 1.0 if name == names[0] else float(stats.ttest_ind(best, values[name], equal_var=False).pvalue)
+        p = compare_runs(best, values[name], metric=metric).p
         lines.append((name, mean, low, high, len(values[name]), sign * (float(np.mean(best)) - mean), p))
     table = pd.DataFrame(lines, columns=["model", "mean", "low", "high", "seeds", "gap", "p"])
     table["p"] = [1.0, *holm(table["p"][1:].tolist())]

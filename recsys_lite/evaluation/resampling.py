@@ -59,11 +59,23 @@ class Part:
         known = _known(group, size)
         if metric == "grouped_auc" and known is None:
             raise ValueError("compare: grouped_auc needs the user of each row")
-        return cls(metric, arrays, y, _units(known, size), "rows" if known is None else "users")
+        part = cls(metric, arrays, y, _units(known, size), "rows" if known is None else "users")
+        if part.informative < 2:
+            with_both = "both classes" if metric == "grouped_auc" else "each class"
+            raise ValueError(f"compare: {metric} needs two {part.units} with {with_both}, got {part.informative}")
+        return part
 
     @property
     def users(self) -> int:
         return int(self.unit.max()) + 1
+
+    @property
+    def informative(self) -> int:
+        """How many users hold the rarer class, or for grouped AUC both: so many vary, where clicks are few."""
+        if self.label is None or self.metric == "log_loss":
+            return self.users
+        has = [np.bincount(self.unit, self.label == k, self.users) > 0 for k in (0, 1)]
+        return int((has[0] & has[1]).sum() if self.metric == "grouped_auc" else min(h.sum() for h in has))
 
     def resampled(self, name: str, draws: int = DRAWS, seed: int = 0) -> Array:
         """A model's metric for each of its seeds, on the test part itself and on resampled ones.
@@ -73,10 +85,10 @@ class Part:
         once; a draw only changes the users' weights.
 
         Returns:
-            (K + 1, S): the first line is the test part itself.
+            (K + 1, S): the first line is the test part itself. NaN where the drawn rows have one class only.
 
         Raises:
-            ValueError: for fewer than 100 draws, or if more than one in ten has one class only.
+            ValueError: for fewer than 100 draws.
         """
         if draws < 100:
             raise ValueError(f"compare: needs at least 100 draws, got {draws}")
@@ -87,13 +99,7 @@ class Part:
         for start in range(0, draws, BLOCK):
             drawn = [rng.integers(0, users, users) for _ in range(min(BLOCK, draws - start))]
             found.append(value(np.stack([np.bincount(d, minlength=users) for d in drawn]).astype(np.float64)))
-        out = np.concatenate(found)
-        if (lost := np.isnan(out).any(1).mean()) > 0.1:
-            raise ValueError(
-                f"compare: {lost:.0%} of the draws of {users} {self.units} have one class only; the test part is too "
-                f"small for {self.metric}"
-            )
-        return out
+        return np.concatenate(found)
 
 
 def _two_dimensional(name: str, values: object, metric: str) -> Array:

@@ -26,6 +26,7 @@ class Variance:
         seeds: what seeds alone add, of each model: :math:`\\operatorname{var}(\\sigma) / S`, 0 for one seed.
         U: number of users.
         S: numbers of seeds.
+        informative: how many of the users count for the degrees of freedom. Default U.
     """
 
     users: float
@@ -33,19 +34,22 @@ class Variance:
     seeds: tuple[float, float]
     U: int
     S: tuple[int, int]
+    informative: int | None = None
 
     @classmethod
-    def of(cls, a: Array, b: Array, users: int) -> Variance:
+    def of(cls, a: Array, b: Array, users: int, informative: int | None = None) -> Variance:
         """From the metrics of the test part (first line) and of its resamples, (K + 1, S_a) and (K + 1, S_b).
 
-        Resamples of one class, where a metric is NaN, are left out.
+        Resamples of one class, where a metric is NaN, are left out. ``informative``: how many users the variance is
+        about, see :attr:`Part.informative`. Default: all.
         """
+        informative = informative or users
         there = ~np.isnan(a).any(1)  # labels decide it, so both models lose the same
         a, b = a[there], b[there]
-        correction = users / (users - 1)
+        correction = informative / (informative - 1)
         both, seeds = zip(*(_of_seeds(x, correction) for x in (a, b)), strict=True)
         by_users = float((a[1:].mean(1) - b[1:].mean(1)).var(ddof=1)) * correction
-        return cls(by_users, both, seeds, users, (a.shape[1], b.shape[1]))
+        return cls(by_users, both, seeds, users, (a.shape[1], b.shape[1]), informative)
 
     @property
     def total(self) -> float:
@@ -63,7 +67,7 @@ class Variance:
         by_users = alone + sum(both) if users != 1 or seeds != 1 else self.users
         left = [v / seeds for v in self.seeds]
         total = by_users + sum(left)
-        spread = by_users**2 / (self.U * users - 1) + sum(
+        spread = by_users**2 / ((self.informative or self.U) * users - 1) + sum(
             (v + e) ** 2 / (s * seeds - 1) for v, e, s in zip(left, both, self.S, strict=True) if v
         )
         return total, total**2 / spread if spread else np.inf
@@ -82,11 +86,11 @@ class Variance:
             return bool(clear * error <= far or equal * error <= near)
 
         said = []
-        if more := _first(lambda k: decides(k, 1)):
+        if self.users and (more := _first(lambda k: decides(k, 1))):
             said.append(f"about {_rounded(more * self.U)} {units}")
         if max(self.S) > 1 and (more := _first(lambda k: decides(1, k))):
             said.append(f"about {int(np.ceil(more * max(self.S)))} seeds")
-        return " or ".join(said) if said else f"more {units} and more seeds, neither alone"
+        return " or ".join(said) or (f"more {units} and more seeds, neither alone" if units else "very many seeds")
 
 
 def _of_seeds(values: Array, correction: float) -> tuple[float, float]:

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..evaluation import metrics
+from ..evaluation import compare, metrics
 from ..evaluation.inference import predict
-from ..evaluation.report import bootstrap_gaps
 from ..fields import Dataset, Field, Vocabulary, swap
 from ..models import MODELS, Model
 from ..training.loop import seed_everything
@@ -129,14 +128,13 @@ def quality(dataset: Dataset, trials: Mapping[str, Trial]) -> pd.DataFrame:
 
 
 def gaps(dataset: Dataset, trials: Mapping[str, Trial], seed: int = 0) -> pd.DataFrame:
-    """What the second model of two adds to the first, on the same test rows.
+    """What the second model of two adds to the first on the same test rows, by :func:`~recsys_lite.evaluation.compare`.
 
-    AUC by :func:`~recsys_lite.evaluation.report.bootstrap_gaps`, log loss by Student's t over the differences row by
-    row.
+    It speaks of these two trained models: their seeds are not varied. Users are drawn whole where the rows have them.
 
     Returns:
         a line for each metric (auc, log_loss): difference (second - first), low, high (95 %), verdict: the name of the
-        better model, or ``no difference`` if the interval holds 0.
+        better model, ``equal within 0.002``, or ``undecided`` with what would decide.
 
     Raises:
         ValueError: if there are not two models.
@@ -144,14 +142,11 @@ def gaps(dataset: Dataset, trials: Mapping[str, Trial], seed: int = 0) -> pd.Dat
     if len(trials) != 2:
         raise ValueError(f"gaps: expected two models, got {list(trials)}")
     (first, a), (second, b) = trials.items()
-    label = _label(dataset)
-    areas = bootstrap_gaps(label, {first: a.test, second: b.test}, best=first, seed=seed).set_index("model")
-    less = [-float(areas.loc[second, c]) for c in ("gap", "high", "low")]  # there of the first over the second
-    loss = metrics.interval((row_losses(label, b.test) - row_losses(label, a.test)).tolist())
-    lines = []
-    for metric, sign, (value, low, high) in (("auc", 1, less), ("log_loss", -1, loss)):
-        verdict = "no difference" if low <= 0 <= high else second if sign * value > 0 else first
-        lines.append((metric, value, low, high, verdict))
+    label, lines = _label(dataset), []
+    for metric in ("auc", "log_loss"):
+        found = compare(b.test, a.test, label, dataset.test.group, metric=metric, seed=seed)
+        verdict = {"better": second, "worse": first}.get(found.word, found.told)
+        lines.append((metric, found.difference, found.low, found.high, verdict))
     return pd.DataFrame(lines, columns=["metric", "difference", "low", "high", "verdict"])
 
 

@@ -66,7 +66,8 @@ def fold_batch_norm(model: M) -> M:
         for layer in mlp:
             if isinstance(layer, nn.BatchNorm1d):
                 linear = layers[-1]
-                assert isinstance(linear, nn.Linear) and layer.running_var is not None
+                assert isinstance(linear, nn.Linear)
+                assert layer.running_var is not None and layer.running_mean is not None
                 scale = layer.weight / (layer.running_var + layer.eps).sqrt()
                 linear.weight.mul_(scale.unsqueeze(1))
                 linear.bias.sub_(layer.running_mean).mul_(scale).add_(layer.bias)

@@ -112,7 +112,7 @@ def test_a_file_is_read_checked_and_trained_and_never_in_the_address():
     assert positive.value == "yes"
     app = pressed(checked(positive.set_value("no").run()))
     text = said(app)[1]
-    assert "On 60 test rows the AUC is" in text and "no difference" in text
+    assert "On 60 test rows the AUC is" in text and "undecided: about " in text
     code = next(e for e in app.expander if "downloads" in e.label).code[0].value
     assert "read_csv('shop.csv', schema, separator" not in code
     assert "dataset = read_csv('shop.csv', schema, split='time', seed=0, time='day', positive='no')" in code

@@ -198,7 +198,8 @@ ASKED = words.Asked(("fm", "dcn"), 0, 0.1, 2000, 0.01, 20)
         ({"fm": (0.9, 0.9), "dcn": (0.8, 0.8)}, "Factorization machine ends ahead of DCN by 0.100 on average"),
         (
             {"fm": (0.8, 0.9), "dcn": (0.9, 0.8)},
-            "No difference over the stored seeds 0 to 1, each with data of its own",
+            "Over the stored seeds 0 to 1, each with data of its own: DCN less Factorization machine is +0.000 (95 % "
+            "interval -1.271 to +1.271), undecided: very many seeds.",
         ),
         ({"fm": (0.8,), "dcn": (0.9,)}, "This is one seed"),
     ],

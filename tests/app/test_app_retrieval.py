@@ -70,5 +70,7 @@ def test_gains_over_naive_are_paired_by_seed():
     gains, values = position.scores(runs, "auc")
     assert gains["name"].tolist() == ["PAL"] and abs(gains["mean"][0] - 0.0205) < 1e-9 and len(values) == 4
     assert position.gain_words(gains.assign(low=0.01, high=0.03)) == "Better than the naive model: PAL (+0.0205)."
-    assert "No difference: PAL" in position.gain_words(gains.assign(low=-0.01, high=0.03))
+    assert "Equal to it within 0.01: PAL" in position.gain_words(gains.assign(low=-0.01, high=0.01))
+    assert "Equal" not in position.gain_words(gains.assign(low=-0.01, high=0.01), "auc")
+    assert "Undecided: PAL" in position.gain_words(gains.assign(low=-0.01, high=0.03))
     assert "Worse: PAL" in position.gain_words(gains.assign(low=-0.03, high=-0.01))

@@ -120,7 +120,7 @@ def test_memory_is_told_with_what_rounding_did():
             continue
         assert f"{kind} moves the AUC of {len(part)} models by {part['difference'].min():+.5f} to" in text
         lower = int((part["high"] < 0).sum())
-        assert (f"{lower} lower" in text) == (lower > 0)
+        assert (f"{lower} worse" in text) == (lower > 0)
     app = moved(app, "hash", 1_000_000)
     assert "Hashed into 1,000,000 rows, in int4, they take 36 MB" in said(app)[0]
     assert "100.0% of the values share their row" in said(app)[0]

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from recsys_lite.evaluation import auc, compare, compare_all, grouped_auc, log_loss, normalized_entropy
-from recsys_lite.evaluation.compare import WORDS
+from recsys_lite.evaluation import auc, compare, compare_all, compare_runs, grouped_auc, log_loss, normalized_entropy
+from recsys_lite.evaluation.compare import WORDS, word_of
 from recsys_lite.evaluation.power import holm, power
 from recsys_lite.evaluation.resampling import METRICS, Part
 from recsys_lite.evaluation.variance import Variance
@@ -65,6 +65,27 @@ def test_by_hand_of_seeds_without_users_it_is_welchs_interval():
     low, high = welch.confidence_interval()
     assert found.difference == pytest.approx(0.115) and found.error == pytest.approx((0.0004 / 3 + 0.00005 / 2) ** 0.5)
     assert [found.p, found.low, found.high, found.df] == pytest.approx([welch.pvalue, low, high, welch.df])
+
+
+def test_runs_with_data_of_their_own_are_compared_as_by_scipy():
+    a, b = [0.81, 0.84, 0.82, 0.86], [0.80, 0.81, 0.815, 0.82]
+    pairs, alone = compare_runs(a, b, paired=True), compare_runs(a, b[:3])
+    for found, wanted in ((pairs, stats.ttest_rel(a, b)), (alone, stats.ttest_ind(a, b[:3], equal_var=False))):
+        ends = wanted.confidence_interval()
+        assert [found.p, found.low, found.high] == pytest.approx([wanted.pvalue, ends.low, ends.high])
+        assert found.df == pytest.approx(wanted.df)
+    assert pairs.word == "undecided" and "users" not in pairs.needed and pairs.needed.endswith("seeds")
+    assert compare_runs([1.0, 1.0], [0.5, 0.5], metric="log_loss").word == "worse"
+    assert compare_runs([0.5, 0.5], [0.5, 0.5], paired=True).word == "equal within δ"
+    for wrong, words in (
+        ((a, b[:3]), r"two runs of each or more, in pairs, got \(4,\), \(3,\)"),
+        (([0.5], [0.5]), r"got \(1,\), \(1,\)"),
+        (([0.5, np.inf], [0.5, 0.4]), "auc is not finite in every run"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            compare_runs(*wrong, paired=True)
+    with pytest.raises(ValueError, match="low must not be above high"):
+        word_of(0.2, 0.1)
 
 
 def test_by_hand_the_variance_and_its_parts():
@@ -252,14 +273,19 @@ def test_bad_input_is_named(change, words):
         compare(**{**usual, **change})
 
 
-def test_draws_of_one_class_are_left_out_or_too_many():
+def test_of_few_clicks_the_clicks_are_what_varies():
     y = np.r_[1, 1, 1, 1, np.zeros(60)]  # 2 % of the draws have no positive
     rng = np.random.default_rng(11)
     a, b = y + rng.normal(size=(2, 64))
-    found = compare(a, b, y, draws=500)
-    assert np.isfinite([found.low, found.high, found.error]).all()
-    with pytest.raises(ValueError, match="have one class only; the test part is too small for auc"):
-        compare(a[3:], b[3:], y[3:], draws=500)  # of one positive: 37 %
+    found = compare(a, b, y, draws=3000)
+    above = (a[:4, None] > a[4:]).astype(float) - (b[:4, None] > b[4:])  # DeLong's placements of the difference
+    wanted = np.sqrt(above.mean(1).var(ddof=1) / 4 + above.mean(0).var(ddof=1) / 60)
+    assert found.df == pytest.approx(3) and wanted * 0.9 < found.error < wanted * 1.3
+    for metric, few in (("auc", "each class, got 1"), ("normalized_entropy", "each class, got 1")):
+        with pytest.raises(ValueError, match=f"{metric} needs two rows with {few}"):
+            compare((a[3:] > 1) * 0.5, (b[3:] > 1) * 0.5, y[3:], metric=metric)
+    with pytest.raises(ValueError, match="grouped_auc needs two users with both classes, got 1"):
+        compare(a[:6], b[:6], y[:6], np.r_[0, 0, 0, 1, 1, 2], metric="grouped_auc")
     with pytest.raises(ValueError, match="needs two models or more, 'c' among them"):
         compare_all({"a": a, "b": b}, y, against="c")
 
@@ -298,6 +324,14 @@ def test_equal_models_by_auc_with_users_of_many_rows():
         a, b, y, group = clicks(rng, users=40, seeds=3, rows=12)
         wrong += compare(a, b, y, group, draws=200).word in WORDS[:2]
     assert wrong / 200 <= 0.08, wrong
+
+
+@pytest.mark.slow("four hundred comparisons of AUC")
+def test_equal_models_by_auc_with_six_clicks():
+    rng = np.random.default_rng(18)
+    y = np.r_[np.ones(6), np.zeros(100)]
+    wrong = np.mean([compare(*(y + rng.normal(size=(2, 106))), y, draws=200).word in WORDS[:2] for _ in range(400)])
+    assert wrong <= 0.075  # of 400 at 5 % more than 7.5 % comes in one of 50 runs
 
 
 @pytest.mark.slow("the plain bootstrap of seeds and users two hundred times")

@@ -45,7 +45,7 @@ def test_pairs_are_found_by_the_model_that_can_and_the_verdict_says_so(cafe, tri
 
 def test_a_model_does_not_differ_from_itself(cafe, trials):
     gaps = trial.gaps(cafe, {"fm": trials["fm"], "again": trials["fm"]})
-    assert gaps["verdict"].tolist() == ["no difference"] * 2 and gaps["difference"].tolist() == [0, 0]
+    assert gaps["verdict"].tolist() == ["equal within 0.002"] * 2 and gaps["difference"].tolist() == [0, 0]
     with pytest.raises(ValueError, match="expected two models, got \\['fm'\\]"):
         trial.gaps(cafe, {"fm": trials["fm"]})
 
