@@ -117,9 +117,13 @@ def share_out(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     if any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in model.modules()):
         name = type(model).__name__
         raise ValueError(f"share_out: batch norm in {name} would take each process's rows for the batch")
+    parts: dict[Tensor, nn.Parameter] = {}  # one for tables that share their weights
     for table in (part.table for part in model.modules() if isinstance(part, FieldEmbedding)):
         if everyone_has_rows(table.num_embeddings, mesh.size()):
-            table.weight = nn.Parameter(distribute_tensor(table.weight.detach(), mesh, [Shard(0)]))
+            if (weight := table.weight) not in parts:
+                rows = distribute_tensor(weight.detach(), mesh, [Shard(0)])
+                parts[weight] = nn.Parameter(rows, requires_grad=weight.requires_grad)
+            table.weight = parts[weight]
             table.forward = functools.partial(look_up, table, mesh)  # type: ignore[method-assign]
     ours = [name for name, p in model.named_parameters() if isinstance(p, DTensor)]
     ours += [name for name, _ in model.named_buffers()]  # which never change
@@ -265,7 +269,9 @@ class SharedSteps(Steps):
         return made
 
     def _checkpoint(self, path: Path, *data: Any) -> SharedCheckpoint:
-        return SharedCheckpoint(path, digest(*data), self.mesh)
+        said = [digest(*data) if dist.get_rank() == 0 else None]  # one reads all rows, and tells
+        dist.broadcast_object_list(said, 0)
+        return SharedCheckpoint(path, str(said[0]), self.mesh)
 
     def _seed(self, seed: int) -> None:
         torch.manual_seed((seed + self.mesh.get_local_rank() * 1_000_003) % 2**63)

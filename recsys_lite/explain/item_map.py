@@ -59,7 +59,7 @@ def members(bag: Tensor) -> Tensor:
         >>> members(torch.tensor([[2, -1], [0, 1]])).int().tolist()
         [[0, 0, 1], [1, 1, 0]]
     """
-    out = torch.zeros(len(bag), int(bag.max()) + 1, dtype=torch.bool)
+    out = torch.zeros(len(bag), int(bag.max()) + 1, dtype=torch.bool, device=bag.device)
     item, place = (bag >= 0).nonzero().T
     out[item, bag[item, place].long()] = True
     return out
@@ -206,6 +206,6 @@ def tsne(vectors: Tensor, seed: int = 0, perplexity: float = 30.0) -> Tensor:
 
     if len(vectors) <= 3 * perplexity:
         raise ValueError(f"tsne: {len(vectors)} items are too few for a perplexity of {perplexity:g}")
-    unit = normalize(vectors, dim=1).numpy()
+    unit = normalize(vectors.cpu(), dim=1).numpy()
     places = TSNE(2, init="pca", perplexity=perplexity, random_state=seed).fit_transform(unit)
     return torch.from_numpy(places)
