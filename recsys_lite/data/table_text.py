@@ -5,60 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from ..fields.cells import NUMBER, SHOWN, Finding, TableError, column_text, names, short
+
+__all__ = ["BOM", "NUMBER", "SEPARATORS", "SHOWN", "Finding", "Limits", "TableError", "as_cells", "read", "short"]
+
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-SHOWN = 10  # findings that a message lists
 BOM = b"\xef\xbb\xbf"
-NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to say of a table, and where.
-
-    Args:
-        what: in words.
-        line: of the file; the header is line 1.
-        column: its name.
-
-    Example:
-        >>> str(Finding("'abc' is not a number", 17, "age"))
-        "line 17, column 'age': 'abc' is not a number"
-    """
-
-    what: str
-    line: int | None = None
-    column: str | None = None
-
-    def __str__(self) -> str:
-        line = f"line {self.line}" if self.line is not None else ""
-        column = f"column {short(self.column)}" if self.column is not None else ""
-        where = ", ".join(w for w in (line, column) if w)
-        return f"{where}: {self.what}" if where else self.what
-
-
-class TableError(ValueError):
-    """A table that cannot be used; ``findings`` says all that is wrong, its text the first ten.
-
-    Example:
-        >>> print(TableError([Finding("no name", 1), Finding("empty", 4, "age")]))
-        2 things are wrong:
-        line 1: no name
-        line 4, column 'age': empty
-    """
-
-    def __init__(self, findings: Sequence[Finding]):
-        self.findings = list(findings)
-        lines = [str(f) for f in self.findings[:SHOWN]]
-        if len(lines) > 1:
-            lines.insert(0, f"{len(self.findings)} things are wrong:")
-        if len(self.findings) > SHOWN:
-            lines.append(f"and {len(self.findings) - SHOWN} more")
-        super().__init__("\n".join(lines))
 
 
 @dataclass(frozen=True)
@@ -71,17 +27,6 @@ class Limits:
 
     def __str__(self) -> str:
         return f"{self.megabytes:g} MB, {self.rows:,} rows and {self.columns} columns"
-
-
-def short(text: str | None, most: int = 40) -> str:
-    """A cell as a message shows it: in quotes, cut if it is long.
-
-    Example:
-        >>> short("abc"), short("abcdef", most=3)
-        ("'abc'", "'abc…'")
-    """
-    text = text or ""
-    return repr(text if len(text) <= most else text[:most] + "…")
 
 
 def read(data: bytes, separator: str = "", limits: Limits | None = None) -> pd.DataFrame:
@@ -133,6 +78,31 @@ def read(data: bytes, separator: str = "", limits: Limits | None = None) -> pd.D
     if wrong:
         raise TableError(wrong)
     return pd.DataFrame(rows, columns=header, index=pd.Index(lines, name="line"), dtype=str)
+
+
+def as_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Any DataFrame as a table of text, as :func:`read` gives it: missing cells are empty, lists have ``|`` between.
+
+    The index of what ``read`` gives counts lines of the file; any other one is left out, and rows count from 0.
+
+    Raises:
+        TableError: for a cell that has no text. ValueError: for something else than a DataFrame, or names that repeat.
+
+    Example:
+        >>> as_cells(pd.DataFrame({"id": [7, None], "tags": [["a", "b"], None]})).to_dict("list")
+        {'id': ['7', ''], 'tags': ['a|b', '']}
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise ValueError(f"table: expected a DataFrame, got {type(frame).__name__}")
+    of_file = frame.index.name == "line" and frame.index.is_unique and pd.api.types.is_integer_dtype(frame.index)
+    index = frame.index if of_file else pd.RangeIndex(len(frame), name="row")
+    made, found = {}, []
+    for k, name in enumerate(names(list(frame.columns))):
+        made[name], bad = column_text(frame.iloc[:, k])
+        found += [Finding(what, int(index[place]), name, str(index.name)) for place, what in bad]
+    if found:
+        raise TableError(found)
+    return pd.DataFrame(made, columns=list(made), index=index, dtype=str)
 
 
 def _cells(count: int) -> str:

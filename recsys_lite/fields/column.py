@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from pandas.api.types import infer_dtype
 from pandas.util import hash_array
+
+from .cells import WHOLE, as_array, as_text, real, texts, whole
 
 Kind = Literal["categorical", "numeric", "multi_hot", "history"]
 
@@ -19,46 +18,7 @@ UNSEEN = 0  # the row number that every vocabulary reserves for values that trai
 PADDING = -1  # fills the unused places of a multi-hot or history row; never an embedding row
 
 
-_WHOLE = re.compile(r"(?<=\d)\.0+$")  # of a whole number that is written as another
-
-
-def as_text(value: Any) -> str:
-    """A category as text: a whole number without a point, a missing value as the missing category ``""``.
-
-    Example:
-        >>> as_text(7.0), as_text(float("nan")), as_text("7.50"), as_text(True)
-        ('7', '', '7.50', 'True')
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _texts(values: np.ndarray) -> np.ndarray:
-    """Categories as text; what is text already is not looked at one by one."""
-    if infer_dtype(values.ravel(), skipna=False) in ("string", "integer", "boolean"):
-        return values.astype(str)
-    return np.array([as_text(v) for v in values.ravel().tolist()], dtype=str).reshape(values.shape)
-
-
-def _whole(value: Any) -> int | None:
-    """A whole number, exactly; nothing if it is none."""
-    if isinstance(value, str):
-        text = _WHOLE.sub("", value.strip())
-        return int(text) if re.fullmatch(r"[+-]?[0-9]{1,30}", text) else None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return int(value) if isinstance(value, int) else None
-
-
-def _real(value: Any) -> float | None:
-    """A number; nothing if it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+_BOOLEANS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
 
 class Vocabulary:
@@ -77,10 +37,12 @@ class Vocabulary:
     """
 
     def __init__(self, values: Sequence[Any] | np.ndarray, labels: Mapping[str, str] | None = None):
-        array = np.asarray(values)
-        self.values = np.unique(array.astype(str) if array.dtype.kind in "OT" else array)  # sorted
+        array = as_array(values)
+        self.values = np.unique(texts(array) if array.dtype.kind in "OTMmS" else array)  # sorted
         if len(self.values) != len(values):
             raise ValueError(f"vocabulary: {len(values) - len(self.values)} duplicate values")
+        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
+            raise ValueError("vocabulary: a value is NaN or infinite; expected finite numbers, or text")
         self.labels = dict(labels or {})
 
     @classmethod
@@ -100,7 +62,7 @@ class Vocabulary:
         Equal numbers are equal values, whatever their type: 7, 7.0 and ``"7"``. A number that is not whole is no value
         of a vocabulary of whole numbers, and NaN is the missing category ``""``.
         """
-        raw = np.asarray(raw)
+        raw = as_array(raw)
         if len(self.values) == 0 or raw.size == 0:
             return np.zeros(raw.shape, np.int32)
         if raw.dtype != self.values.dtype and {raw.dtype.kind, self.values.dtype.kind} != {"U"}:
@@ -109,9 +71,12 @@ class Vocabulary:
             values, possible = raw, np.ones(raw.shape, bool)
         found = self._found(values)
         left = found == UNSEEN
-        if self.values.dtype.kind == "U" and left.any():  # blanks around, or a whole number with ".0"
-            texts, where = np.unique(values[left], return_inverse=True)
-            found[left] = self._found(np.array([_WHOLE.sub("", t.strip()) for t in texts.tolist()]))[where]
+        if self.values.dtype.kind == "U" and left.any():  # blanks around, or a whole number with ".0" on either side
+            cells, where = np.unique(values[left], return_inverse=True)
+            bare = [WHOLE.sub("", t.strip()) for t in cells.tolist()]
+            rows = self._found(np.array(bare))
+            pointed = self._found(np.array([f"{t}.0" if whole(t) is not None else t for t in bare]))
+            found[left] = np.where(rows == UNSEEN, pointed, rows)[where]
         return np.where(possible, found, UNSEEN).astype(np.int32)
 
     def _found(self, values: np.ndarray) -> np.ndarray:
@@ -122,14 +87,19 @@ class Vocabulary:
         """Values in the type of the vocabulary, and which of them it can hold: nothing is cut off or wraps round."""
         kind, dtype = self.values.dtype.kind, self.values.dtype
         if kind == "U":
-            return _texts(raw), np.ones(raw.shape, bool)
+            return texts(raw), np.ones(raw.shape, bool)
         if kind == raw.dtype.kind == "i":
             return raw, np.ones(raw.shape, bool)  # widths differ, and NumPy compares the wider
-        convert = _whole if kind in "iu" else _real
-        values = [convert(v) for v in raw.ravel().tolist()]
+        flat = texts(raw).ravel().tolist() if raw.dtype.kind in "MmS" else raw.ravel().tolist()
+        values: list[Any]
         if kind in "iu":
             least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
-            values = [v if v is not None and least <= v <= most else None for v in values]
+            values = [v if v is not None and least <= v <= most else None for v in map(whole, flat)]
+        elif kind == "b":
+            values = [_BOOLEANS.get(as_text(v).strip()) for v in flat]
+        else:  # a whole number must be the very same; of others the nearest that the type has
+            numbers = map(real, flat)
+            values = [None if v is None or (v.is_integer() and float(dtype.type(v)) != v) else v for v in numbers]
         filled = np.array([0 if v is None else v for v in values], dtype=dtype).reshape(raw.shape)
         return filled, np.array([v is not None for v in values]).reshape(raw.shape)
 
@@ -186,7 +156,7 @@ class HashedVocabulary(Vocabulary):
         return self.buckets + 1
 
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
-        text = _texts(np.asarray(raw)).astype(object)
+        text = texts(as_array(raw)).astype(object)
         return (hash_array(text, categorize=False) % np.uint64(self.buckets) + np.uint64(1)).astype(np.int32)
 
 
@@ -206,9 +176,11 @@ class Field:
         about: one sentence for a reader.
         transform: of a numeric field, in words (``"log(1 + x)"``).
         scale: of a numeric field, the mean and the standard deviation of the training part that it is standardised by.
+        fill: of a numeric field, the raw number that stands for a missing one: the median of the training part.
+        separator: of a bag, what stands between its values in text. Default none: its values come as a list.
 
     Raises:
-        ValueError: if the vocabulary or the length does not fit the kind.
+        ValueError: if the vocabulary or the length does not fit the kind, or a scale is not finite or not above 0.
     """
 
     name: str
@@ -219,6 +191,8 @@ class Field:
     about: str = ""
     transform: str = ""
     scale: tuple[float, float] | None = None
+    fill: float | None = None
+    separator: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in ("categorical", "numeric", "multi_hot", "history"):
@@ -228,6 +202,8 @@ class Field:
             raise ValueError(f"field {self.name!r}: a {self.kind} field {need} vocabulary")
         if self.length < 1 or (self.length > 1 and not self.is_bag):
             raise ValueError(f"field {self.name!r}: length {self.length} does not fit a {self.kind} field")
+        if self.scale is not None and not (np.isfinite(self.scale).all() and self.scale[1] > 0):
+            raise ValueError(f"field {self.name!r}: expected a finite mean and a deviation above 0, got {self.scale}")
         if not self.table:
             object.__setattr__(self, "table", self.name)
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import torch
 
-from .column import PADDING, Field, as_text, choose_fields, find_field
-from .rows import Rows, choose_columns, pad
+from .column import PADDING, Field, choose_fields, find_field
+from .encoder import encode_column, joined
+from .rows import Rows, choose_columns
 
 
 @dataclass
@@ -140,7 +141,8 @@ class Dataset:
     def encode(self, records: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Rows:
         """Raw records -> rows without labels. Values that training never showed map to the reserved row.
 
-        Numbers of numeric fields are expected as the model sees them (after the field's ``transform``).
+        Numbers of numeric fields are expected as the model sees them (after the field's ``transform``); a missing one
+        becomes the field's ``fill``, where it has one. Raw numbers are encoded by :class:`Encoder`.
 
         Raises:
             ValueError: naming the record, the field, what was got and what was expected.
@@ -159,35 +161,16 @@ class Dataset:
                 raise ValueError(f"record {i}: field {missing[0]!r} is missing")
         ids, numeric, bags = [], [], {}
         for f in self.fields:
-            column = [_checked(f, record[f.name], i) for i, record in enumerate(records)]
-            if f.kind == "numeric":
-                numeric.append(torch.tensor(column, dtype=torch.float32))
-            elif f.kind == "categorical":
-                ids.append(torch.from_numpy(f.vocabulary.encode(column)))  # type: ignore[union-attr]
+            cells = pd.Series([record[f.name] for record in records], dtype=object)
+            made, bad = encode_column(f, cells, scaled=True)
+            if f.kind == "categorical" and not f.vocabulary.encode([""])[0]:  # type: ignore[union-attr]
+                bad += [(i, "expected one value, got None") for i, cell in enumerate(cells) if cell is None]
+            if bad:
+                raise ValueError(f"record {bad[0][0]}, field {f.name!r}: {bad[0][1]}")
+            if f.kind == "categorical":
+                ids.append(made)
+            elif f.kind == "numeric":
+                numeric.append(made)
             else:
-                bags[f.name] = pad([f.vocabulary.encode(v) if v else [] for v in column], f.length)  # type: ignore[union-attr]
-        B = len(records)
-        return Rows(
-            torch.stack(ids, 1) if ids else torch.zeros((B, 0), dtype=torch.int32),
-            torch.stack(numeric, 1) if numeric else torch.zeros((B, 0)),
-            bags,
-        )
-
-
-def _checked(f: Field, value: Any, record: int) -> Any:
-    """A raw value that fits its field, or a ValueError that says what was expected."""
-    where = f"record {record}, field {f.name!r}"
-    if f.kind == "numeric":
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-            raise ValueError(f"{where}: expected a number, got {value!r}")
-        if not np.isfinite(value):
-            raise ValueError(f"{where}: expected a finite number, got {value!r}")
-        return float(value)
-    if f.is_bag:
-        if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
-            raise ValueError(f"{where}: expected a list of values, got {value!r}")
-        values = [as_text(v) for v in value]
-        return list(dict.fromkeys(values)) if f.kind == "multi_hot" else values  # a set holds a value once
-    if value is None or (isinstance(value, (Sequence, Mapping, set)) and not isinstance(value, str)):
-        raise ValueError(f"{where}: expected one value, got {value!r}")
-    return as_text(value)
+                bags[f.name] = made
+        return joined(len(records), ids, numeric, bags)

@@ -13,12 +13,14 @@ from .files import as_json, read_json, read_tensors, write_json, write_tensors
 
 
 def fingerprint(fields: Sequence[Field]) -> str:
-    """A hash of field names, kinds, scales and vocabularies: weights only fit the fields they were trained on."""
+    """A hash of field names, kinds, scales, medians and vocabularies: weights only fit the fields they were trained on."""
     digest = hashlib.sha256()
     for f in fields:
         digest.update(f"{f.name}|{f.kind}|{f.length}|{f.table}|{f.size}".encode())
         if f.scale is not None:
             digest.update(f"|{f.scale[0]!r}|{f.scale[1]!r}".encode())
+        if f.fill is not None:
+            digest.update(f"|{f.fill!r}".encode())
         if f.vocabulary is not None:
             digest.update("\x1f".join(map(str, f.vocabulary.values.tolist())).encode())  # values, not their layout
     return digest.hexdigest()
