@@ -6,7 +6,7 @@ contiguous tensors that can be sliced, batched and fed to any model. Models see 
 """
 
 from .cells import Finding, TableError
-from .column import PADDING, UNSEEN, Field, HashedVocabulary, Kind, Vocabulary, choose_fields, find_field
+from .column import PADDING, UNSEEN, Field, HashedVocabulary, Kind, Vocabulary, choose_fields, find_field, part_name
 from .dataset import Dataset
 from .encoder import Encoder
 from .rows import Rows, choose_columns, concatenate, pad, swap
@@ -28,5 +28,6 @@ __all__ = [
     "concatenate",
     "find_field",
     "pad",
+    "part_name",
     "swap",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -216,6 +217,21 @@ class Field:
     def size(self) -> int:
         """Rows that the field needs in an embedding table: its vocabulary, or one for a number."""
         return 1 if self.vocabulary is None else len(self.vocabulary)
+
+
+#: what a model calls parts of its own, so that no part of a column may be called so
+_OWN = re.compile(r"bias|deep|cross layer \d+|numbers|constant|logit|.* AND .*")
+
+
+def part_name(field: str) -> str:
+    """The name of a field's part of a logit: its own, unless models call a part so, or read it as a pair of fields.
+
+    Example:
+        >>> part_name("age"), part_name("bias"), part_name("a × b")
+        ('age', 'bias (column)', 'a×b')
+    """
+    name = field.replace(" × ", "×")
+    return f"{name} (column)" if _OWN.fullmatch(name) else name
 
 
 def find_field(fields: Sequence[Field], name: str) -> Field:

@@ -86,12 +86,12 @@ class Dataset:
         """As many of everything as there are rows, and types that models can read."""
         whole = (torch.int32, torch.int64, torch.int16, torch.uint8, torch.int8)
         tensors = {"ids": rows.ids, "numeric": rows.numeric, "label": rows.label, "group": rows.group}
-        for name, tensor in {**tensors, **rows.bags}.items():
+        for name, tensor in [*tensors.items(), *rows.bags.items()]:  # a bag may be called "label"
             if tensor is None:
                 continue
             if len(tensor) != len(rows):
                 raise ValueError(f"{where}: {name} has {len(tensor)} rows, ids have {len(rows)}")
-            floating = name in ("numeric", "label") and name not in rows.bags
+            floating = tensor is rows.numeric or tensor is rows.label
             if floating and tensor.dtype != torch.float32:
                 raise ValueError(f"{where}: {name} is {tensor.dtype}, expected torch.float32")
             if not floating and tensor.dtype not in whole:

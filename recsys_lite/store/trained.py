@@ -13,7 +13,7 @@ from .files import as_json, read_json, read_tensors, write_json, write_tensors
 
 
 def fingerprint(fields: Sequence[Field]) -> str:
-    """A hash of field names, kinds, scales, medians and vocabularies: weights only fit the fields they were trained on."""
+    """A hash of fields (names, kinds, scales, medians, vocabularies): weights only fit those they were trained on."""
     digest = hashlib.sha256()
     for f in fields:
         digest.update(f"{f.name}|{f.kind}|{f.length}|{f.table}|{f.size}".encode())
