@@ -141,7 +141,7 @@ def column_text(column: pd.Series, separator: str = "|") -> tuple[list[str], lis
     if not (column.dtype == object or isinstance(column.dtype, pd.CategoricalDtype)):
         if column.dtype.kind == "M" or pd.api.types.is_datetime64_any_dtype(column.dtype):
             return [as_text(v) for v in column], []
-        return texts(column.to_numpy(object if column.hasnans else None)).tolist(), []
+        return texts(column.to_numpy(None if isinstance(column.dtype, np.dtype) else object)).tolist(), []
     made, bad = [], []
     for place, cell in enumerate(column):
         text = ""
