@@ -65,10 +65,13 @@ class Checkpoint:
 
     def restore(self, model: nn.Module, optimizers: Optimizers, result: Result) -> dict[str, Tensor]:
         record = read_json(self.record)
-        if not isinstance(record, dict) or not {"tensors", "result", "data"} <= record.keys():
+        wanted = {"tensors": str, "result": dict, "data": str}
+        if not isinstance(record, dict) or not all(isinstance(record.get(k), kind) for k, kind in wanted.items()):
             raise ValueError(f"{self.record}: no checkpoint of this version")
         if record["data"] != self.data:
             raise ValueError(f"{self.record}: this checkpoint is of another run: the rows of {result.dataset!r} differ")
+        if set(record["result"]) != set(result.to_dict()) or not isinstance(record["result"]["settings"], dict):
+            raise ValueError(f"{self.record}: no checkpoint of this version")
         for key in ("dataset", "task", "model", "seed", "settings"):
             now, then = result.to_dict()[key], record["result"][key]
             if key == "settings":  # a run may be extended
