@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..fields.cells import Finding, TableError, short
 from ..fields.encoder import NOTHING, raw_numbers
 from .criteo import MISSING
 from .table_schema import KINDS, check, guess, label_values, moments, remarks
-from .table_text import Limits, as_cells, read
+from .table_text import BAG, BagSeparator, Limits, as_cells, read, separator_of
 
 __all__ = [
     "EXAMPLE", "KINDS", "SPLITS", "Finding", "Limits", "TableError", "check", "encode", "example", "guess",
@@ -29,15 +29,17 @@ SHARES = (0.6, 0.2, 0.2)  # train, validation, test
 
 
 def read_csv(
-    path: str | os.PathLike[str] | bytes, schema: Mapping[str, str], *, separator: str = "", **options: Any
-) -> Dataset:
+    path: str | os.PathLike[str] | bytes, schema: Mapping[str, str], *, separator: str = "", names: Sequence[str] = (),
+    **options: Any,
+) -> Dataset:  # fmt: skip
     """A CSV file as a :class:`~recsys_lite.fields.Dataset`.
 
     Args:
-        path: of the file, or its bytes. UTF-8; the first line names the columns, see
+        path: of the file, or its bytes. UTF-8, also compressed by gzip; the first line names the columns, see
             :func:`recsys_lite.data.table_text.read`.
         schema: column -> one of :data:`KINDS`; one column is the label. Columns that are not named are left out.
-        separator: comma, semicolon or tab; by default recognised.
+        separator: comma, semicolon, tab or pipe; by default recognised.
+        names: of the columns of a file without a header.
         options: ``split``, ``seed`` and others of :func:`encode`.
 
     Raises:
@@ -51,9 +53,10 @@ def read_csv(
         (2400, 800, 800)
     """
     if not isinstance(path, bytes):
-        options = {"name": Path(path).stem, **options}
-        path = Path(path).read_bytes()
-    return encode(read(path, separator), schema, **options)
+        path = Path(path).expanduser()
+        options = {"name": path.name.removesuffix(".gz").rsplit(".", 1)[0], **options}
+        path = path.read_bytes()
+    return encode(read(path, separator, names=names), schema, **options)
 
 
 def encode(
@@ -64,6 +67,8 @@ def encode(
     seed: int = 0,
     time: str = "",
     positive: str = "",
+    threshold: float | None = None,
+    bag_separator: BagSeparator = BAG,
     min_count: int = 2,
     name: str = "table",
 ) -> Dataset:
@@ -81,6 +86,8 @@ def encode(
         seed: of the random split. Default 0.
         time: the column of time, for ``time`` only; no model need read it. Rows of equal time keep the file's order.
         positive: the label's value that counts as 1, see :func:`label_values` for the default.
+        threshold: makes a label of a column of numbers, such as ratings: 1 is at least this, 0 is less.
+        bag_separator: what stands between the values of a bag in text, ``|`` (default), or column -> its own.
         min_count: see above. Default 2.
         name: of the data set.
 
@@ -89,10 +96,12 @@ def encode(
     """
     if split not in SPLITS or (split == "time") != bool(time):
         raise ValueError(f"split must be one of {list(SPLITS)}, with a column for 'time' only; got {split!r}, {time!r}")
-    frame, schema = as_cells(frame), {str(name): kind for name, kind in schema.items()}
-    if found := check(frame, schema, time):
+    frame, schema = as_cells(frame, bag_separator), {str(name): kind for name, kind in schema.items()}
+    target = next((n for n, kind in schema.items() if kind == "label"), "")
+    if threshold is not None and target in frame:
+        frame = frame.assign(**{target: _at_least(frame[target], threshold, positive)})
+    if found := check(frame, schema, time, bag_separator):
         raise TableError(found)
-    target = next(n for n, kind in schema.items() if kind == "label")
     values = label_values(frame[target])
     if positive and positive not in values:
         raise ValueError(f"label {target!r}: there is no value {positive!r}; there are {values}")
@@ -102,7 +111,7 @@ def encode(
     _check_parts(label, bounds, target, split)
     table = frame.iloc[order]
     fields = tuple(
-        _field(column, kind, table[column], bounds[1], min_count)
+        _field(column, kind, table[column], bounds[1], min_count, separator_of(bag_separator, column))
         for column, kind in schema.items()
         if kind not in ("label", "leave out")
     )
@@ -111,7 +120,7 @@ def encode(
     train_rows, validation, test = (rows[a:b] for a, b in pairwise(bounds))
     about = {
         "split": SPLITS[split] + (f", seed {seed}" if split == "random" else f", {time}" if time else ""),
-        "label": f"1 = {target} is {short(positive or values[1])}",
+        "label": f"1 = {target} is {short(positive or values[1]) if threshold is None else f'at least {threshold:g}'}",
         "rows": f"{len(train_rows)} train, {len(validation)} validation, {len(test)} test",
         "numbers": "standardised by the training part; an empty one is its median",
         "categories": f"seen at least {min_count} times in training; rarer and unseen ones share a row",
@@ -143,15 +152,28 @@ def _frequent(cells: pd.Series, min_count: int) -> np.ndarray:
     return counts.index[counts >= min_count].to_numpy(str)
 
 
-def _field(column: str, kind: str, cells: pd.Series, train: int, min_count: int) -> Field:
+def _at_least(cells: pd.Series, threshold: float, positive: str) -> pd.Series:
+    """A column of numbers as a label of 0 and 1; empty cells stay empty, for :func:`check` to name."""
+    if positive or not np.isfinite(threshold):
+        raise ValueError(
+            f"threshold: expected a number, and no positive value beside it; got {threshold}, {positive!r}"
+        )
+    x, empty, bad = raw_numbers(cells)
+    if bad:
+        unit, name = str(cells.index.name), str(cells.name)
+        raise TableError([Finding(what, int(cells.index[k]), name, unit) for k, what in bad])
+    return pd.Series(np.where(empty, "", np.where(x >= threshold, "1", "0")), cells.index, str, cells.name)
+
+
+def _field(column: str, kind: str, cells: pd.Series, train: int, min_count: int, separator: str) -> Field:
     """A column as its field, by what the first ``train`` cells show; only the length of a bag is that of all."""
     if kind == "categorical":
         return Field(column, "categorical", Vocabulary(_frequent(cells.iloc[:train], min_count), {"": MISSING}))
     if kind == "bag":
-        lists = [list(dict.fromkeys(v.strip() for v in c.split("|") if v.strip())) for c in cells]
+        lists = [list(dict.fromkeys(v.strip() for v in c.split(separator) if v.strip())) for c in cells]
         shown = pd.Series([v for row in lists[:train] for v in row], dtype=str)
         length = max(1, *map(len, lists))
-        return Field(column, "multi_hot", Vocabulary(_frequent(shown, min_count)), length=length, separator="|")
+        return Field(column, "multi_hot", Vocabulary(_frequent(shown, min_count)), length=length, separator=separator)
     x, empty, _ = raw_numbers(cells.iloc[:train])
     if empty.all():
         return Field(column, "numeric", transform=NOTHING, scale=(0.0, 1.0))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ..fields.cells import LARGEST, NUMBER, SHOWN, Finding, short
 from .criteo import MISSING
-from .table_text import as_cells
+from .table_text import BAG, BagSeparator, as_cells, separator_of
 
 #: what a column can be
 KINDS = {
@@ -33,7 +33,7 @@ ID = re.compile(
 LABELS = ("label", "target", "y", "click", "clicked", "class", "outcome")
 
 
-def guess(frame: pd.DataFrame) -> dict[str, str]:
+def guess(frame: pd.DataFrame, bag_separator: BagSeparator = BAG) -> dict[str, str]:
     """What each column of a table probably is; the reader corrects it.
 
     Wrong cells are looked past: a column of 95 % two values can be the label, one of 90 % numbers is numeric. The label
@@ -43,25 +43,28 @@ def guess(frame: pd.DataFrame) -> dict[str, str]:
 
     Args:
         frame: of :func:`~recsys_lite.data.table_text.read`, or any other DataFrame.
+        bag_separator: what stands between the values of a bag, see :func:`~recsys_lite.data.table.encode`.
 
     Example:
         >>> guess(pd.DataFrame({"n": ["1.5", "2", ""], "taken": ["0", "1", "1"], "tags": ["a|b", "a", "a"]}, dtype=str))
         {'n': 'numeric', 'taken': 'label', 'tags': 'bag'}
     """
-    frame = as_cells(frame)
+    frame = as_cells(frame, bag_separator)
     shares = {name: frame[name][frame[name] != ""].value_counts(normalize=True) for name in frame}
     two = [name for name, share in shares.items() if len(share) > 1 and share.iloc[:2].sum() >= 0.95]
     named = [name for name in two if name.lower() in LABELS]
     binary = [name for name in two if set(shares[name].index[:2]) == {"0", "1"}]
     label = next(iter([*named, *binary, *two[-1:]]), None)
-    return {name: "label" if name == label else _guess(frame[name], len(shares[name])) for name in frame}
+    separators = {name: separator_of(bag_separator, name) for name in frame}
+    kind = lambda name: _guess(frame[name], len(shares[name]), separators[name])  # noqa: E731
+    return {name: "label" if name == label else kind(name) for name in frame}
 
 
-def _guess(cells: pd.Series, values: int) -> str:
+def _guess(cells: pd.Series, values: int, separator: str) -> str:
     filled = cells[cells != ""]
     if values < 2:
         return "leave out"
-    if filled.str.contains("|", regex=False).mean() > 0.05:
+    if filled.str.contains(separator, regex=False).mean() > 0.05:
         return "bag"
     number, unlike = filled.str.fullmatch(NUMBER), values > ID_LIKE * len(filled)
     if number.mean() >= MOSTLY:
@@ -91,18 +94,21 @@ def moments(cells: pd.Series) -> pd.Series:
     return pd.to_datetime(cells.where(~number, ""), format="ISO8601", errors="coerce", utc=True)
 
 
-def check(frame: pd.DataFrame, schema: Mapping[str, str], time: str = "") -> list[Finding]:
+def check(
+    frame: pd.DataFrame, schema: Mapping[str, str], time: str = "", bag_separator: BagSeparator = BAG
+) -> list[Finding]:  # fmt: skip
     """All that keeps a table from being encoded, in the order of the lines.
 
     Args:
         frame: of :func:`~recsys_lite.data.table_text.read`, or any other DataFrame.
         schema: column -> one of :data:`KINDS`.
         time: the column of time, if rows are split by one.
+        bag_separator: what stands between the values of a bag, see :func:`~recsys_lite.data.table.encode`.
 
     Raises:
         ValueError: for a schema with a column or kind that there is not.
     """
-    frame = as_cells(frame)
+    frame = as_cells(frame, bag_separator)
     _check_schema(frame, schema, time)
     labels = [name for name, kind in schema.items() if kind == "label"]
     found = []
@@ -124,7 +130,7 @@ def check(frame: pd.DataFrame, schema: Mapping[str, str], time: str = "") -> lis
         elif kind == "numeric":
             found.extend(_check_numbers(cells))
         elif kind == "bag":
-            many = cells.str.count(r"\|") >= MOST_IN_BAG
+            many = cells.str.count(re.escape(separator_of(bag_separator, name))) >= MOST_IN_BAG
             found.extend(_of_cells(cells, many, lambda c: f"more than {MOST_IN_BAG} values: {short(c)}"))
     if time:
         when = moments(frame[time])

@@ -6,6 +6,7 @@ from .inference import predict
 from .metrics import auc, auc_interval, calibration_table, evaluate, grouped_auc, interval, log_loss, normalized_entropy
 from .ranking import evaluate_ranking, hit_rate, ndcg, place, places, score_all
 from .report import bootstrap_gaps, holm, standings
+from .scoring import score
 
 __all__ = [
     "Retriever",
@@ -29,6 +30,7 @@ __all__ = [
     "place",
     "places",
     "predict",
+    "score",
     "score_all",
     "standings",
     "top_k",

@@ -164,7 +164,7 @@ def list_texts(cell: Any) -> list[str]:
     return [t for t in (as_text(v).strip() for v in values) if t]
 
 
-def names(columns: Sequence[Hashable]) -> list[str]:
+def column_names(columns: Sequence[Hashable]) -> list[str]:
     """The names of a DataFrame's columns as text.
 
     Raises:

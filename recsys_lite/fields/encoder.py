@@ -180,6 +180,9 @@ def raw_numbers(cells: pd.Series) -> tuple[np.ndarray, np.ndarray, Bad]:
         text = pd.Series(column_text(cells)[0], dtype=object).astype(str)
         empty = (text == "").to_numpy()
         good = (text.str.fullmatch(NUMBER) | empty).to_numpy(bool)
+        if pd.api.types.is_object_dtype(dtype):  # a list of one number is no number
+            single = np.array([not isinstance(cell, (*MANY, dict, bytes)) for cell in cells], dtype=bool)
+            empty, good = empty & single, good & single
         x = text.where(good & ~empty, "nan").to_numpy(str).astype(np.float64)
     bad = []
     for k in np.flatnonzero(~good & ~empty).tolist():

@@ -45,7 +45,7 @@ class Labelled:
         rows: Rows = getattr(self.data, part)
         if not len(rows):
             return {}
-        return evaluate(rows.label, predict(model, rows), rows.group)
+        return evaluate(rows.label, predict(model, rows, logits=True), rows.group, logits=True)
 
     def defined(self) -> Collection[str]:
         """What the labels and groups of the validation part allow."""

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import gzip
 import time
 from itertools import product
 
@@ -187,3 +188,44 @@ def test_no_type_is_taken_for_another(values, raw, rows):
 def test_a_vocabulary_holds_no_nan():
     with pytest.raises(ValueError, match="a value is NaN or infinite"):
         Vocabulary([1.0, float("nan")])
+
+
+def test_ratings_become_a_label_at_a_threshold():
+    rated = PLAIN.assign(label=G.integers(1, 6, 400))
+    data = table.encode(rated, SCHEMA, split="file", threshold=4)
+    assert data.train.label.tolist() == (rated["label"][:240] >= 4).astype(float).tolist()
+    assert data.about["label"] == "1 = label is at least 4"
+    halves = table.encode(rated.assign(label=rated["label"] / 2), SCHEMA, split="file", threshold=2)
+    assert halves.train.label.tolist() == data.train.label.tolist()
+    with pytest.raises(TableError, match="row 3, column 'label': expected a number, got 'good'"):
+        table.encode(rated.assign(label=[1, 2, 3, "good", *[5] * 396]), SCHEMA, threshold=4)
+    with pytest.raises(TableError, match="row 0, column 'label': the label is empty"):
+        table.encode(rated.assign(label=[None, *rated["label"][1:]]), SCHEMA, threshold=4)
+    with pytest.raises(ValueError, match="expected a number, and no positive value"):
+        table.encode(rated, SCHEMA, threshold=4, positive="5")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_separator_header_or_not_compressed_or_not(separator, packed, tmp_path):
+    text = PLAIN.assign(tags=["+".join(t) for t in PLAIN["tags"]])
+    want = table.encode(PLAIN, SCHEMA)
+    for header in (True, False):
+        raw = text.to_csv(index=False, sep=separator, header=header).encode()
+        file = tmp_path / f"mine.csv{'.gz' * packed}"
+        file.write_bytes(gzip.compress(raw) if packed else raw)
+        names = [] if header else list(PLAIN)
+        got = table.read_csv(file, SCHEMA, names=names, bag_separator={"tags": "+"})
+        assert same(got, want) and got.name == "mine" and got.field("tags").separator == "+"
+    assert table.guess(read(raw, names=list(PLAIN)), "+")["tags"] == "bag"
+    with pytest.raises(ValueError, match="that of column 'item' is empty"):
+        table.encode(PLAIN, SCHEMA, bag_separator="")
+
+
+def test_a_packed_file_is_measured_unpacked_and_named_if_damaged():
+    packed = gzip.compress(b"a,b\n" + b"1,2\n" * 100_000)
+    with pytest.raises(TableError, match=r"at most 0\.1 MB are taken"):
+        read(packed, limits=table.Limits(0.1, 10**6, 9))
+    with pytest.raises(TableError, match="the compressed file is damaged or cut off"):
+        read(packed[:-20])
+    assert len(read(packed)) == 100_000
