@@ -69,6 +69,7 @@ def encode(
     positive: str = "",
     threshold: float | None = None,
     bag_separator: BagSeparator = BAG,
+    weight: str = "",
     min_count: int = 2,
     name: str = "table",
 ) -> Dataset:
@@ -88,6 +89,8 @@ def encode(
         positive: the label's value that counts as 1, see :func:`label_values` for the default.
         threshold: makes a label of a column of numbers, such as ratings: 1 is at least this, 0 is less.
         bag_separator: what stands between the values of a bag in text, ``|`` (default), or column -> its own.
+        weight: the column of numbers that say how much a row counts in training, see :func:`recsys_lite.fit`; no model
+            reads it. Default: all rows count alike.
         min_count: see above. Default 2.
         name: of the data set.
 
@@ -100,6 +103,8 @@ def encode(
     target = next((n for n, kind in schema.items() if kind == "label"), "")
     if threshold is not None and target in frame:
         frame = frame.assign(**{target: _at_least(frame[target], threshold, positive)})
+    if weight and (weight not in frame or schema.get(weight, "leave out") != "leave out"):
+        raise ValueError(f"weight: expected a column that no model reads, got {weight!r}; there are {list(frame)}")
     if found := check(frame, schema, time, bag_separator):
         raise TableError(found)
     values = label_values(frame[target])
@@ -117,6 +122,7 @@ def encode(
     )
     rows = Encoder(fields).rows(table, str(frame.index.name))
     rows.label, rows.group = torch.from_numpy(label), torch.full((len(frame),), -1, dtype=torch.int32)
+    rows.weight = _weights(table[weight]) if weight else None
     train_rows, validation, test = (rows[a:b] for a, b in pairwise(bounds))
     about = {
         "split": SPLITS[split] + (f", seed {seed}" if split == "random" else f", {time}" if time else ""),
@@ -127,6 +133,16 @@ def encode(
     }
     scales = {f.name: f.scale for f in fields if f.kind == "numeric"}
     return Dataset(name, target, fields, train_rows, validation, test, about, {"numeric": scales})
+
+
+def _weights(cells: pd.Series) -> torch.Tensor:
+    x, empty, bad = raw_numbers(cells)
+    wrong = np.flatnonzero(empty | (x < 0)).tolist()
+    bad += [(k, f"the weight is {cells.iloc[k]!r}, expected a number of at least 0") for k in wrong]
+    if bad:
+        unit, name = str(cells.index.name), str(cells.name)
+        raise TableError([Finding(what, int(cells.index[k]), name, unit) for k, what in bad])
+    return torch.from_numpy(x.astype(np.float32))
 
 
 def _order(frame: pd.DataFrame, split: str, seed: int, time: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pandas.util import hash_array
 
-from .cells import WHOLE, as_array, as_text, real, texts, whole
+from .cells import WHOLE, as_array, as_text, real, short, texts, whole
 
 Kind = Literal["categorical", "numeric", "multi_hot", "history"]
 
@@ -56,6 +56,11 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.values) + 1
+
+    def __repr__(self) -> str:
+        """How many values there are, and the first of them."""
+        first = ", ".join(short(str(v), 20) for v in self.values[:3]) + ", …" * (len(self.values) > 3)
+        return f"Vocabulary({len(self.values):,} values{': ' * (len(self.values) > 0)}{first})"
 
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
         """Row numbers (int32) of raw values; 0 for every value that is not in the vocabulary.
@@ -156,12 +161,15 @@ class HashedVocabulary(Vocabulary):
     def __len__(self) -> int:
         return self.buckets + 1
 
+    def __repr__(self) -> str:
+        return f"HashedVocabulary({self.buckets:,} buckets)"
+
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
         text = texts(as_array(raw)).astype(object)
         return (hash_array(text, categorize=False) % np.uint64(self.buckets) + np.uint64(1)).astype(np.int32)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Field:
     """One column.
 
@@ -207,6 +215,17 @@ class Field:
             raise ValueError(f"field {self.name!r}: expected a finite mean and a deviation above 0, got {self.scale}")
         if not self.table:
             object.__setattr__(self, "table", self.name)
+
+    def __repr__(self) -> str:
+        """Name and kind, and what else is not the default."""
+        told = [repr(self.name), self.kind]
+        told += [f"at most {self.length}"] * self.is_bag
+        told += [f"in the table of {self.table!r}"] * (self.table != self.name)
+        told += [repr(self.vocabulary)] if self.vocabulary is not None else []
+        told += [self.transform] * bool(self.transform)
+        told += [f"mean {self.scale[0]:.6g}, sd {self.scale[1]:.6g}"] if self.scale is not None else []
+        told += [f"missing {self.fill:.6g}"] if self.fill is not None else []
+        return f"Field({', '.join(told)})"
 
     @property
     def is_bag(self) -> bool:

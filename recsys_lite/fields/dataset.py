@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from .column import PADDING, Field, choose_fields, find_field
 from .encoder import encode_column, joined
 from .rows import Rows, choose_columns
 
+SHOWN = 20  # fields that a data set lists
 
-@dataclass
+
+@dataclass(repr=False)
 class Dataset:
     """Fields and the encoded rows of the three parts of one data set, for one task.
 
@@ -68,6 +72,10 @@ class Dataset:
             return
         if not ((rows.label == 0) | (rows.label == 1)).all():
             raise ValueError(f"{where}: labels must be 0 or 1")
+        if rows.weight is not None and not (fits := rows.weight.isfinite() & (rows.weight >= 0)).all():
+            row = int((~fits).nonzero()[0, 0])
+            got = rows.weight[row].item()
+            raise ValueError(f"{where}, row {row}: the weight is {got}, expected a finite one of at least 0")
         numeric = [f.name for f in self.fields if f.kind == "numeric"]
         if not (finite := rows.numeric.isfinite()).all():
             row, column = (~finite).nonzero()[0].tolist()
@@ -86,12 +94,13 @@ class Dataset:
         """As many of everything as there are rows, and types that models can read."""
         whole = (torch.int32, torch.int64, torch.int16, torch.uint8, torch.int8)
         tensors = {"ids": rows.ids, "numeric": rows.numeric, "label": rows.label, "group": rows.group}
+        tensors |= {"weight": rows.weight}
         for name, tensor in [*tensors.items(), *rows.bags.items()]:  # a bag may be called "label"
             if tensor is None:
                 continue
             if len(tensor) != len(rows):
                 raise ValueError(f"{where}: {name} has {len(tensor)} rows, ids have {len(rows)}")
-            floating = tensor is rows.numeric or tensor is rows.label
+            floating = any(tensor is one for one in (rows.numeric, rows.label, rows.weight))
             if floating and tensor.dtype != torch.float32:
                 raise ValueError(f"{where}: {name} is {tensor.dtype}, expected torch.float32")
             if not floating and tensor.dtype not in whole:
@@ -104,6 +113,25 @@ class Dataset:
             ValueError: if there is none, naming those that exist.
         """
         return find_field(self.fields, name)
+
+    def weighted(self, weight: Tensor | np.ndarray | Sequence[float]) -> Dataset:
+        """The same data with a weight (N,) of at least 0 for each training row, see :func:`recsys_lite.fit`.
+
+        Raises:
+            ValueError: for another number of weights, or one that is negative or not finite.
+        """
+        made = torch.as_tensor(weight, dtype=torch.float32)
+        if made.shape != (len(self.train),):
+            raise ValueError(f"weighted: expected {len(self.train)} weights, got shape {tuple(made.shape)}")
+        return replace(self, train=replace(self.train, weight=made))
+
+    def __repr__(self) -> str:
+        """Name, task, how many rows, and a line for each field."""
+        parts = ", ".join(f"{len(getattr(self, p)):,} {p}" for p in ("train", "validation", "test"))
+        lines = [f"  {f!r}" for f in self.fields[:SHOWN]]
+        if (more := len(self.fields) - SHOWN) > 0:
+            lines.append(f"  … and {more} more fields")
+        return "\n".join([f"Dataset({self.name!r}, task {self.task!r}: {parts} rows)", *lines])
 
     def select(self, names: Sequence[str]) -> Dataset:
         """The same rows with only the named fields, in the order given."""

@@ -22,7 +22,7 @@ def digest(*values: Any) -> str:
     for value in values:
         if isinstance(value, Rows):
             parts = [value.ids, value.numeric, value.label, value.group, *(value.bags[k] for k in sorted(value.bags))]
-            made.update(digest(*parts).encode())
+            made.update(digest(*parts, *([] if value.weight is None else ["weight", value.weight])).encode())
         elif isinstance(value, Tensor):
             made.update(f"{value.dtype}{tuple(value.shape)}".encode())
             made.update(value.detach().cpu().contiguous().numpy().tobytes())

@@ -9,6 +9,7 @@ from recsys_lite import explain
 from recsys_lite.evaluation import predict
 from recsys_lite.models import MODELS, PAL, FieldMLP, LogisticRegression, TextCNN, WatchNext
 
+
 def models():
     for name, options in ALL:
         yield pytest.param(MODELS[name](tiny.FIELDS, **options), id=f"{name} {options}")
