@@ -372,3 +372,17 @@ def test_a_changed_sample_is_refused(tmp_path, monkeypatch):
 def test_padding_is_never_an_embedding_row(movielens):
     for bag in movielens.train.bags.values():
         assert bag.min() == PADDING and bag.dtype == torch.int32
+
+
+def test_moments_of_times_and_of_tiny_numbers():
+    g = np.random.default_rng(0)
+    x = np.stack([1.7e18 + g.normal(size=400) * 1e3, g.normal(size=400) * 1e-200, np.full(400, 0.1)], 1)
+    x[::7, 1] = np.nan
+    moments = criteo_module.Moments(3)
+    for block in np.split(x, 4):
+        moments.add(block)
+    mean, sd = moments.mean_and_sd()
+    known = x[:, 1][~np.isnan(x[:, 1])] * 1e200
+    assert mean[0] == pytest.approx(x[:, 0].mean(), abs=256) and sd[0] == pytest.approx(x[:, 0].std(), rel=0.05)
+    assert (mean[1] * 1e200, sd[1] * 1e200) == pytest.approx((known.mean(), known.std()))
+    assert mean[2] == pytest.approx(0.1) and sd[2] == pytest.approx(1, rel=1e-6)
