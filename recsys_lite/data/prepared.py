@@ -124,7 +124,10 @@ def _field(folder: Path, column: dict[str, Any], manifest: dict[str, Any]) -> Fi
     criteo = manifest["settings"]["format"] == "criteo"
     if column["kind"] == "numeric":
         about = "a count" if criteo else ""
-        return Field(column["name"], "numeric", transform=TRANSFORM[column["transform"]], about=about)
+        transform, (mean, sd) = column["transform"], map(float, manifest["numeric"][column["name"]])
+        if transform == "none":  # then raw rows can be encoded, too
+            return Field(column["name"], "numeric", transform=TRANSFORM[transform], scale=(mean, sd), fill=mean)
+        return Field(column["name"], "numeric", transform=TRANSFORM[transform], about=about)
     labels = {"": MISSING}
     if column["hash"]:
         vocabulary: Vocabulary = HashedVocabulary(column["hash"], labels)
