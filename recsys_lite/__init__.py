@@ -1,7 +1,7 @@
 """Recommender architectures that run: a small PyTorch library derived line by line in a book.
 
-``load`` a data set, build a model, ``fit`` it, ``predict``; every model is offered here, too. All else lies in the
-wings, see ARCHITECTURE.md. Nothing heavy is imported before it is used.
+``load`` a data set, build a model, ``fit`` it, ``predict``, and ``score`` new raw rows; every model is offered here,
+too. All else lies in the wings, see ARCHITECTURE.md. Nothing heavy is imported before it is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _get, __dir__ = lazy(
         ".data": "load",
         ".models": "MODELS",
         ".training": "fit fit_ranking fit_retrieval seed_everything",
-        ".evaluation": "predict",
+        ".evaluation": "predict score",
         ".store": "export load_model load_retriever save_model",
     },
 )

@@ -21,6 +21,7 @@ from ..parts import notices
 from ..parts.own_data_results import show
 
 LIMITS = table.Limits(megabytes=5, rows=20_000, columns=40)
+TYPES = ["csv", "tsv", "txt", "gz"]
 START = ("logistic_regression", "fm")
 SPLITS = {"random": "By chance", "file": "In the order of the file", "time": "By a column of time"}
 EPOCHS, RATES, SEEDS = [30, 10, 100], [0.003, 0.001, 0.01, 0.03], 100
@@ -77,7 +78,9 @@ def choose_source() -> Source | None:
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
         file = st.file_uploader(
-            f"Your CSV file (UTF-8; at most {LIMITS})", ["csv", "tsv", "txt"], max_upload_size=int(LIMITS.megabytes)
+            f"Your CSV file (UTF-8; at most {LIMITS})",
+            ["csv", "tsv", "txt", "gz"],
+            max_upload_size=int(LIMITS.megabytes),
         )
     separator = ""
     with right:

@@ -154,12 +154,12 @@ def add_rank(
 
     With the list ``before`` the edits also how far each of these films moved; ``None`` for one that was not in it.
     """
-    p = predict(model, rows)
+    p = predict(model, rows, logits=True)
     result.rank = 1 + int((p[1:] > p[0]).sum())
     result.top = rows.ids[p.topk(min(count, len(p))).indices, item_column].tolist()
     if before is not None:
-        order = before.ids[predict(model, before).argsort(descending=True, stable=True), item_column].tolist()
-        was = {film: place for place, film in enumerate(order)}
+        order = predict(model, before, logits=True).argsort(descending=True, stable=True)
+        was = {film: place for place, film in enumerate(before.ids[order, item_column].tolist())}
         result.moved = [was[film] - place if film in was else None for place, film in enumerate(result.top)]
     return len(p)
 

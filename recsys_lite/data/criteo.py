@@ -192,13 +192,21 @@ def _first_pass(file: Path, train: int, min_count: int) -> tuple[list[np.ndarray
 
 
 class Moments:
-    """Means and deviations of columns that come in blocks of :data:`CHUNK` rows: other blocks, other last digits."""
+    """Means and deviations of columns that come in blocks of :data:`CHUNK` rows: other blocks, other last digits.
+
+    Numbers whose mean is large beside their deviation (times) are counted from the first block's mean, and tiny ones
+    in a unit of their own, so that the squares lose no digits and do not vanish.
+    """
 
     def __init__(self, columns: int) -> None:
         self.n, self.total, self.squares = np.zeros(columns), np.zeros(columns), np.zeros(columns)
+        self.shift, self.unit = np.zeros(columns), np.ones(columns)
+        self.placed = np.zeros(columns, bool)  # whether a number of the column was seen
 
     def add(self, x: np.ndarray) -> None:
         """A block (B, columns) in which NaN is a missing number."""
+        self._place(x)
+        x = (x - self.shift) / self.unit
         self.n += (~np.isnan(x)).sum(0)
         self.total += np.nansum(x, 0)
         self.squares += np.nansum(x**2, 0)
@@ -207,7 +215,18 @@ class Moments:
         """Per column; the deviation of equal numbers is taken as 1."""
         mean = self.total / np.maximum(self.n, 1)
         sd = np.sqrt(np.maximum(self.squares / np.maximum(self.n, 1) - mean**2, 0))
-        return mean, np.where(sd > 0, sd, 1.0)
+        sd = np.where(sd > 0, sd * self.unit, 1.0)
+        return mean * self.unit + self.shift, sd
+
+    def _place(self, x: np.ndarray) -> None:
+        """Shift and unit of the columns that show their first numbers; 0 and 1 for all of ordinary size."""
+        for k in np.flatnonzero(~self.placed & (~np.isnan(x)).any(0)):
+            known = x[~np.isnan(x[:, k]), k]
+            mean, spread, self.placed[k] = known.mean(), np.ptp(known), True
+            if abs(mean) > 1e4 * spread:
+                self.shift[k] = mean
+            if 0 < spread < 1e-100:
+                self.unit[k] = spread
 
 
 class _Counter:

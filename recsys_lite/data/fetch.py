@@ -25,8 +25,16 @@ class DataUnavailable(RuntimeError):
 
 
 def cache_path() -> Path:
-    """Where fetched files lie: the environment variable RECSYS_LITE_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("RECSYS_LITE_CACHE") or pooch.os_cache("recsys-lite"))
+    """Where fetched files lie: the environment variable RECSYS_LITE_CACHE, or the user's cache folder.
+
+    Raises:
+        DataUnavailable: for a ``~`` in the variable that stands for nobody's home.
+    """
+    given = os.environ.get("RECSYS_LITE_CACHE") or pooch.os_cache("recsys-lite")
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        raise DataUnavailable(f"RECSYS_LITE_CACHE is {str(given)!r}: {error}") from error
 
 
 def cache_folder() -> Path:

@@ -19,6 +19,7 @@ from ..fields import Field, Rows, Vocabulary, find_field, pad
 from . import movielens
 from .item_sets import ItemSets
 from .movielens_files import read_raw
+from .pairs import numbered, text_lines, whole_numbers
 
 QUERY = ("user", "gender", "age", "occupation", "history")
 
@@ -30,7 +31,8 @@ class Interactions:
     Args:
         name: of the data set.
         train, validation, test: (N, 2) user and item of each interaction. What validation and test hold of a user is
-            to be found among all items that the user does not have in an earlier part.
+            to be found among all items that the user does not have in an earlier part. Validation may be empty, for
+            models that need none.
         users, items: raw numbers, ascending; an item's place is its number here.
         query_fields, candidate_fields: the columns of the two sides.
         queries: rows of the query fields: ``train`` one per training interaction, as things stood before it; ``known``
@@ -59,7 +61,7 @@ class Interactions:
     def __post_init__(self) -> None:
         for part in ("train", "validation", "test"):
             pairs = getattr(self, part)
-            if pairs.dim() != 2 or pairs.shape[1] != 2 or not len(pairs):
+            if pairs.dim() != 2 or pairs.shape[1] != 2 or (not len(pairs) and part != "validation"):
                 raise ValueError(f"{self.name!r}, {part}: expected (N, 2) pairs, got {tuple(pairs.shape)}")
             if (pairs < 0).any() or (pairs >= torch.tensor([self.num_users, self.num_items])).any():
                 raise ValueError(f"{self.name!r}, {part}: numbers reach beyond {self.num_users} × {self.num_items}")
@@ -202,29 +204,42 @@ def _bag(values: Sequence[Sequence[str]], vocabulary: Vocabulary, f: Field) -> T
     return pad([e[e > 0] for e in encoded], f.length)
 
 
-def load_lightgcn_files(folder: str | os.PathLike[str], name: str = "", seed: int = 0) -> Interactions:
+def load_lightgcn_files(
+    folder: str | os.PathLike[str], name: str = "", seed: int = 0, validation: str = "tenth"
+) -> Interactions:
     """The text splits that the authors of LightGCN publish (gowalla, yelp2018, amazon-book), or your own in this form.
 
-    ``train.txt`` and ``test.txt`` hold a line ``user item item …`` per user, numbered from 0. The published split has
-    no validation part: of every user with two training items or more, one item in ten (at least one, drawn with the
-    seed) becomes it.
+    ``train.txt`` and ``test.txt`` hold a line ``user item item …`` per user. Any whole numbers may name users and
+    items: they are numbered anew from 0, ascending, and stay in ``users`` and ``items``.
+
+    Args:
+        folder: with both files.
+        name: of the data set. Default: the folder's.
+        seed: of the validation part that is drawn.
+        validation: the published split has no validation part. ``"tenth"`` (default): of every user with two training
+            items or more, one item in ten, at least one, is drawn and taken out of training. ``"test"``: all is trained
+            on and the test part chooses the epoch, as the authors do, so its numbers are too good. ``"none"``: all is
+            trained on and there is no validation part, for models that need none (EASE, ItemKNN).
 
     Raises:
         ValueError: naming file and line, what was got and what was expected.
     """
+    if validation not in VALIDATIONS:
+        raise ValueError(f"load_lightgcn_files: validation must be one of {list(VALIDATIONS)}, got {validation!r}")
     folder = Path(folder)
-    train, test = (_lines(folder / file) for file in ("train.txt", "test.txt"))
-    if again := set(map(tuple, train.tolist())) & set(map(tuple, test.tolist())):
+    raw_train, raw_test = (_lines(folder / file) for file in ("train.txt", "test.txt"))
+    if again := set(map(tuple, raw_train.tolist())) & set(map(tuple, raw_test.tolist())):
         user, item = min(again)
         raise ValueError(f"test.txt: user {user} has item {item} in train.txt, too")
+    users, by = numbered(raw_train[:, 0], raw_test[:, 0])
+    items, of = numbered(raw_train[:, 1], raw_test[:, 1])
+    train, test = (torch.from_numpy(np.stack([u, i], 1)) for u, i in zip(by, of, strict=True))
     order = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))
     train = train[order[torch.argsort(train[order, 0], stable=True)]]  # by user, shuffled within
-    count = torch.bincount(train[:, 0], minlength=int(max(train[:, 0].max(), test[:, 0].max())) + 1)
+    count = torch.bincount(train[:, 0], minlength=len(users))
     place = torch.arange(len(train)) - (count.cumsum(0) - count)[train[:, 0]]
-    held = torch.where(count > 1, (count // 10).clamp(min=1), 0)
+    held = torch.where(count > 1, (count // 10).clamp(min=1), 0) * (validation == "tenth")
     is_validation = place < held[train[:, 0]]
-    users = np.arange(len(count))
-    items = np.arange(int(max(train[:, 1].max(), test[:, 1].max())) + 1)
     fields = (Field("user", "categorical", Vocabulary(users)),), (Field("item", "categorical", Vocabulary(items)),)
     as_rows = lambda numbers: Rows(numbers[:, None].int() + 1, torch.zeros(len(numbers), 0))  # noqa: E731
     state = as_rows(torch.arange(len(users)))
@@ -232,31 +247,30 @@ def load_lightgcn_files(folder: str | os.PathLike[str], name: str = "", seed: in
     queries = {"train": as_rows(kept[:, 0]), "known": state, "fresh": state}
     about = {
         "source": "train.txt, test.txt",
-        "split": f"as published; validation: one training item in ten of each user, seed {seed}",
+        "split": f"as published; validation: {VALIDATIONS[validation]}" + f", seed {seed}" * (validation == "tenth"),
     }
     return Interactions(
-        name or folder.name, kept, train[is_validation], test, users, items, *fields, queries,
-        as_rows(torch.arange(len(items))), {}, about,
+        name or folder.name, kept, test if validation == "test" else train[is_validation], test, users, items, *fields,
+        queries, as_rows(torch.arange(len(items))), {}, about,
     )  # fmt: skip
 
 
-def _lines(path: Path) -> Tensor:
+#: how :func:`load_lightgcn_files` makes a validation part
+VALIDATIONS = {"tenth": "one training item in ten of each user", "test": "the test part", "none": "none"}
+
+
+def _lines(path: Path) -> np.ndarray:
     """(N, 2) pairs of a file; a user without items is allowed, a pair given twice is not."""
-    if not path.is_file():
-        raise ValueError(f"{path} does not exist; expected train.txt and test.txt in one folder")
     pairs: list[tuple[int, int]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        texts = line.split()
-        if wrong := [t for t in texts if not (t.isascii() and t.isdigit())]:
-            raise ValueError(f"{path.name}, line {number}: got {wrong[0]!r}, expected whole numbers of at least 0")
-        user, *items = map(int, texts or ["0"])
+    for where, line in text_lines(path, "train.txt and test.txt in one folder"):
+        user, *items = whole_numbers(where, line.split() or ["0"])
         if len(set(items)) < len(items):
             twice = next(i for i in items if items.count(i) > 1)
-            raise ValueError(f"{path.name}, line {number}: item {twice} stands twice for user {user}")
+            raise ValueError(f"{where}: item {twice} stands twice for user {user}")
         pairs += [(user, item) for item in items]
     if not pairs:
         raise ValueError(f"{path.name} holds no interaction")
     if len(set(pairs)) < len(pairs):
         user, item = next(pair for pair, n in Counter(pairs).items() if n > 1)
         raise ValueError(f"{path.name}: user {user} has item {item} in two lines")
-    return torch.tensor(pairs)
+    return np.array(pairs)

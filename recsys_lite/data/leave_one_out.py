@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ..fields import Field, Rows, Vocabulary
 from .fetch import sha256
 from .item_sets import ItemSets
 from .movielens_files import read_raw
+from .pairs import numbered, text_lines, whole_numbers
 
 KINDS = ("train.rating", "test.rating", "test.negative")  # the published files
 
@@ -121,63 +122,59 @@ def load_ncf_files(folder: str | os.PathLike[str], name: str) -> LeaveOneOut:
 
     ``NAME.train.rating`` and ``NAME.test.rating`` hold a line ``user \t item \t rating`` for each interaction, with a
     ``timestamp`` where there is one; ``NAME.test.negative`` holds, for each line of the test file, ``(user,item)`` and
-    the numbers of the negatives. Users and items are numbered from 0. The published split has no validation part: each
-    user's last training line by time (ties, and files without times, by place in the file) becomes it.
+    the numbers of the negatives. Any whole numbers may name users and items: they are numbered anew from 0, ascending,
+    and stay in ``users`` and ``items``. The published split has no validation part: each user's last training line by
+    time (ties, and files without times, by place in the file) becomes it. A training pair that comes again counts once,
+    at its last place.
 
     In the published ``ml-1m`` some users have the test item among their own negatives; ranking does not count it as a
-    rival of itself. A ``ValueError`` names file and line, what was got and what was expected.
+    rival of itself. A negative that the user has in training is refused. A ``ValueError`` names file and line, what was
+    got and what was expected.
     """
     train_file, test_file, negative_file = (Path(folder) / f"{name}.{kind}" for kind in KINDS)
     train, tests = np.array(list(_ratings(train_file))), np.array(list(_ratings(test_file)))
     rows = np.array(list(_negatives(negative_file, tests)))
-    num_users = int(max(train[:, 0].max(), tests[:, 0].max())) + 1
-    if wrong := np.flatnonzero(np.bincount(tests[:, 0], minlength=num_users) != 1).tolist():
-        raise ValueError(
-            f"{test_file.name}: user {wrong[0]} has {int((tests[:, 0] == wrong[0]).sum())} lines, expected 1"
-        )
-    by_user = tests[:, 0].argsort()
-    test, drawn = torch.from_numpy(tests[by_user, 1]), torch.from_numpy(rows[by_user])
-    if again := np.flatnonzero(test.numpy()[train[:, 0]] == train[:, 1]).tolist():
+    users, (by, of) = numbered(train[:, 0], tests[:, 0])
+    if wrong := np.flatnonzero((lines := np.bincount(of, minlength=len(users))) != 1).tolist():
+        raise ValueError(f"{test_file.name}: user {users[wrong[0]]} has {lines[wrong[0]]} lines, expected 1")
+    items, (taken, test, drawn) = numbered(train[:, 1], tests[:, 1], rows)
+    if again := np.flatnonzero(test[of.argsort()][by] == taken).tolist():
         raise ValueError(f"{train_file.name}, line {again[0] + 1}: this is the user's test item, expected another one")
+    known = np.isin(of[:, None] * len(items) + drawn, by * len(items) + taken)
+    if known.any():
+        line, column = (int(k) for k in np.argwhere(known)[0])
+        what = f"{rows[line, column]} is a negative, but user {tests[line, 0]} has it in {train_file.name}"
+        raise ValueError(f"{negative_file.name}, line {line + 1}: {what}")
+    order = np.lexsort((np.arange(len(train)), train[:, 2], by))
+    pairs = np.stack([by, taken], 1)[order][::-1]
+    last = np.sort(np.unique(pairs, axis=0, return_index=True)[1])  # the last time that a pair comes
     try:
-        order = np.lexsort((np.arange(len(train)), train[:, 2], train[:, 0]))
-        pairs, validation = _split(torch.from_numpy(train[order, :2]), num_users, held=1)
+        kept, validation = _split(torch.from_numpy(pairs[last][::-1].copy()), len(users), held=1)
     except ValueError as error:
         raise ValueError(f"{train_file.name}: {error} (the last becomes the validation part)") from None
-    num_items = int(max(train[:, 1].max(), test.max(), drawn.max())) + 1
+    by_user = of.argsort()
     about = {
         "source": ", ".join(f"{name}.{kind}" for kind in KINDS),
         "split": "as published; validation: each user's last training line by time",
         "negatives": f"{drawn.shape[1]} for each user, as published",
     }
-    return LeaveOneOut(name, pairs, validation, test, drawn, np.arange(num_users), np.arange(num_items), {}, about)
+    found, negatives = torch.from_numpy(test[by_user]), torch.from_numpy(drawn[by_user])
+    return LeaveOneOut(name, kept, validation, found, negatives, users, items, {}, about)
 
 
 def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
     """Where each line stands, in words, and its columns."""
-    if not path.is_file():
-        raise ValueError(f"{path} does not exist; expected {', '.join(f'NAME.{kind}' for kind in KINDS)}")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    if not lines:
-        raise ValueError(f"{path.name} is empty")
-    yield from ((f"{path.name}, line {k}", line.rstrip().split("\t")) for k, line in enumerate(lines, 1))
-
-
-def _numbers(where: str, texts: Sequence[str], what: str) -> list[int]:
-    for text in texts:
-        if not (text.isascii() and text.isdigit()):
-            raise ValueError(f"{where}: {what} is {text!r}, expected a whole number of at least 0")
-    return [int(text) for text in texts]
+    for where, line in text_lines(path, ", ".join(f"NAME.{kind}" for kind in KINDS)):
+        yield where, line.rstrip().split("\t")
 
 
 def _ratings(path: Path) -> Iterator[tuple[int, int, int]]:
     for where, columns in _lines(path):
         if len(columns) not in (3, 4):
             raise ValueError(f"{where}: got {len(columns)} columns, expected user, item, rating and perhaps timestamp")
-        user, item = (
-            _numbers(where, [text], what)[0] for text, what in zip(columns[:2], ("user", "item"), strict=True)
-        )
-        yield user, item, _numbers(where, columns[3:] or ["0"], "timestamp")[0]
+        named = zip(columns[:2], ("user", "item"), strict=True)
+        user, item = (whole_numbers(where, [text], what)[0] for text, what in named)
+        yield user, item, whole_numbers(where, columns[3:] or ["0"], "timestamp")[0]
 
 
 def _negatives(path: Path, tests: np.ndarray) -> Iterator[list[int]]:
@@ -191,6 +188,6 @@ def _negatives(path: Path, tests: np.ndarray) -> Iterator[list[int]]:
         width = width or len(columns) - 1
         if len(columns) - 1 != width or not width:
             raise ValueError(f"{where}: got {len(columns) - 1} negatives, expected {width or 'at least 1'}")
-        yield _numbers(where, columns[1:], "a negative")
+        yield whole_numbers(where, columns[1:], "a negative")
     if count < len(tests):
         raise ValueError(f"{path.name}: got {count} lines, expected {len(tests)}, one for each line of the test file")

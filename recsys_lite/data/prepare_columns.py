@@ -111,7 +111,12 @@ def encode(
     """The tensors of a chunk: ids (B, C) and group (B,) int32, numeric (B, M) and label (B,) float32."""
     kinds = {kind: [c for c in columns if c.kind == kind] for kind in ("categorical", "numeric", "label", "group")}
     ids = [_rows_of(table[c.name].combine_chunks(), known[c.name]) for c in kinds["categorical"]]
-    numbers = (read_numbers(table, kinds["numeric"]) - mean) / sd
+    with np.errstate(over="ignore"):
+        numbers = (read_numbers(table, kinds["numeric"]) - mean) / sd
+    if (far := np.abs(numbers) > np.finfo(np.float32).max).any():
+        row, k = (int(i) for i in np.argwhere(far)[0])
+        name, x = kinds["numeric"][k].name, table[kinds["numeric"][k].name].to_numpy()[row]
+        raise ValueError(f"column {name!r}: {x:.6g} is too far from the training part's mean, {mean[k]:.3g}")
     tensors = {
         "ids": np.stack(ids, 1) if ids else np.zeros((len(table), 0), np.int32),
         "numeric": np.nan_to_num(numbers, nan=0.0).astype(np.float32),

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .prepared import MANIFEST, PROGRESS, TENSORS, file_hash
+from ..store.files import file_hash
+from .prepared import MANIFEST, PROGRESS, TENSORS
 
 MEGABYTE = 1_000_000
 

@@ -15,7 +15,6 @@ Layout of the folder, written by :mod:`recsys_lite.data.prepare`:
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import sys
@@ -28,7 +27,7 @@ import torch
 from torch import Tensor
 
 from ..fields import Dataset, Field, HashedVocabulary, Rows, Vocabulary
-from ..store.files import read_json
+from ..store.files import file_hash, read_json
 from .criteo import MISSING
 
 VERSION = 1
@@ -55,6 +54,13 @@ def load(path: str | os.PathLike[str], verify: bool = False) -> Dataset:
     """
     folder = Path(path)
     manifest = read_manifest(folder)
+    try:
+        return _opened(folder, manifest, verify)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(f"{folder / MANIFEST} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _opened(folder: Path, manifest: dict[str, Any], verify: bool) -> Dataset:
     for file in [*manifest["tensors"].values(), *manifest["vocabularies"].values()]:
         check_file(folder, file, verify)
     if sys.byteorder != "little":
@@ -100,12 +106,6 @@ def check_file(folder: Path, said: dict[str, Any], verify: bool) -> None:
         raise ValueError(f"{file}: expected sha256 {said['sha256']}, got {digest}; prepare the folder again")
 
 
-def file_hash(file: Path) -> str:
-    """The sha256 of a file, read in pieces."""
-    with file.open("rb") as source:
-        return hashlib.file_digest(source, "sha256").hexdigest()
-
-
 def _mapped(file: Path, shape: list[int], dtype: str) -> Tensor:
     """A tensor that lies in a file. The map is private and reserves no memory, so that it may be larger than memory."""
     kind = {"int32": torch.int32, "float32": torch.float32}[dtype]
@@ -124,7 +124,10 @@ def _field(folder: Path, column: dict[str, Any], manifest: dict[str, Any]) -> Fi
     criteo = manifest["settings"]["format"] == "criteo"
     if column["kind"] == "numeric":
         about = "a count" if criteo else ""
-        return Field(column["name"], "numeric", transform=TRANSFORM[column["transform"]], about=about)
+        transform, (mean, sd) = column["transform"], map(float, manifest["numeric"][column["name"]])
+        if transform == "none":  # then raw rows can be encoded, too
+            return Field(column["name"], "numeric", transform=TRANSFORM[transform], scale=(mean, sd), fill=mean)
+        return Field(column["name"], "numeric", transform=TRANSFORM[transform], about=about)
     labels = {"": MISSING}
     if column["hash"]:
         vocabulary: Vocabulary = HashedVocabulary(column["hash"], labels)

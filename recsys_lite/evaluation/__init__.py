@@ -9,6 +9,7 @@ from .metrics import auc, auc_interval, calibration_table, evaluate, grouped_auc
 from .power import compare_counts, exact, holm, smallest_effect
 from .ranking import evaluate_ranking, hit_rate, ndcg, place, places, score_all
 from .report import bootstrap_gaps, standings
+from .scoring import score
 
 __all__ = [
     "Retriever",
@@ -39,6 +40,7 @@ __all__ = [
     "place",
     "places",
     "predict",
+    "score",
     "score_all",
     "smallest_effect",
     "standings",

@@ -21,7 +21,7 @@ def against_truth(model: nn.Module, clicks: Clicks, part: str = "test") -> dict[
         and 5 against the rest over all rows, ``grouped_auc`` within persons.
     """
     rows, truth = getattr(clicks.dataset, part), clicks.truth[part]
-    scores, liked = predict(model, rows), (truth.rating >= 4).float()
+    scores, liked = predict(model, rows, logits=True), (truth.rating >= 4).float()
     return {
         "ndcg@10": ndcg(scores.numpy(), truth.rating.numpy(), rows.group.numpy()),
         "auc": auc(liked, scores),

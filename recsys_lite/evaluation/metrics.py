@@ -69,22 +69,35 @@ def auc_interval(label: object, score: object, confidence: float = 0.95) -> tupl
     return area, max(area - half, 0.0), min(area + half, 1.0)
 
 
-def log_loss(label: object, probability: object) -> float:
-    """Mean of -log p(label), in nats. Probabilities are kept within [1e-12, 1 - 1e-12].
+def log_loss(label: object, probability: object, *, logits: bool = False) -> float:
+    r"""Mean of -log p(label), in nats. Probabilities are kept within [1e-12, 1 - 1e-12].
+
+    Args:
+        label: (B,) 0 or 1.
+        probability: (B,) within [0, 1].
+        logits: whether ``probability`` holds logits z of any size instead; then the loss is exact,
+            :math:`\frac1B \sum \log(1 + e^z) - y z`. Default no.
+
+    Raises:
+        ValueError: for different lengths, NaN, labels other than 0 and 1, or probabilities outside [0, 1].
 
     Example:
         >>> round(log_loss([1, 0], [0.8, 0.4]), 4)  # -(ln 0.8 + ln 0.6) / 2
         0.367
     """
     y, p = _checked(label, probability)
+    if logits:
+        return float(np.mean(np.logaddexp(0, p) - y * p))
     if p.min() < 0 or p.max() > 1:
         raise ValueError(f"probabilities must lie within [0, 1], got {p.min():.3g} to {p.max():.3g}")
     p = p.clip(1e-12, 1 - 1e-12)
     return float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))
 
 
-def normalized_entropy(label: object, probability: object) -> float:
+def normalized_entropy(label: object, probability: object, *, logits: bool = False) -> float:
     """Log loss divided by that of always predicting the base rate of these same labels; 1 means nothing learned.
+
+    ``logits`` as in :func:`log_loss`.
 
     Source: He et al., Practical Lessons from Predicting Clicks on Ads at Facebook, ADKDD 2014, eq. 1.
 
@@ -95,7 +108,7 @@ def normalized_entropy(label: object, probability: object) -> float:
     y, p = _checked(label, probability)
     if y.min() == y.max():
         raise ValueError(f"normalized entropy needs both classes, all {len(y)} labels are {y[0]:.0f}")
-    return log_loss(y, p) / log_loss(y, np.full_like(y, y.mean()))
+    return log_loss(y, p, logits=logits) / log_loss(y, np.full_like(y, y.mean()))
 
 
 def grouped_auc(label: object, score: object, group: object) -> float:
@@ -150,20 +163,29 @@ def calibration_table(label: object, probability: object, bins: int = 10) -> pd.
     return pd.DataFrame(records, columns=["predicted", "observed", "low", "high", "rows"])
 
 
-def evaluate(label: object, probability: object, group: object | None = None) -> dict[str, float]:
+def evaluate(
+    label: object, probability: object, group: object | None = None, *, logits: bool = False
+) -> dict[str, float]:
     """All metrics of one list of predictions that are defined; ``grouped_auc`` only with groups.
 
     AUC, normalized entropy and grouped AUC need both labels; what is not defined is left out.
+
+    Args:
+        label: (B,) 0 or 1.
+        probability: (B,), see :func:`recsys_lite.evaluation.predict`.
+        group: (B,) whom a row belongs to, -1 if nobody.
+        logits: whether ``probability`` holds logits, which keep apart what probabilities round to 0 or 1. Default no.
 
     Example:
         >>> sorted(evaluate([1, 1], [0.9, 0.8]))
         ['log_loss']
     """
     y, _ = _checked(label, probability)
-    result = {"log_loss": log_loss(label, probability)}
+    result = {"log_loss": log_loss(label, probability, logits=logits)}
     if y.min() == y.max():
         return result
-    result = {"auc": auc(label, probability), **result, "normalized_entropy": normalized_entropy(label, probability)}
+    entropy = normalized_entropy(label, probability, logits=logits)
+    result = {"auc": auc(label, probability), **result, "normalized_entropy": entropy}
     if group is not None and (np.asarray(group) >= 0).all():
         both = pd.Series(y).groupby(np.asarray(group)).nunique()
         if (both > 1).any():

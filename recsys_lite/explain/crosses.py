@@ -53,7 +53,7 @@ def block_ablation(model: DCNV2, rows: Rows) -> pd.DataFrame:
         raise ValueError("block_ablation: the rows have no labels")
     copy, rows = with_full_matrices(model), rows.to("cpu")
     z = copy(rows)
-    before = metrics.evaluate(rows.label, torch.sigmoid(z))
+    before = metrics.evaluate(rows.label, z, logits=True)
     weight: Tensor = copy.cross.weight  # type: ignore[union-attr, assignment]
     lines = []
     for (a, places_a), (b, places_b) in combinations(copy.input.blocks.items(), 2):
@@ -62,7 +62,7 @@ def block_ablation(model: DCNV2, rows: Rows) -> pd.DataFrame:
         weight[:, places_b, places_a] = 0
         without = copy(rows)
         weight.copy_(kept)
-        after = metrics.evaluate(rows.label, torch.sigmoid(without))
+        after = metrics.evaluate(rows.label, without, logits=True)
         change = {m: after[m] - before[m] for m in ("log_loss", "auc")}
         lines.append({"a": a, "b": b, "strength": (z - without).abs().mean().item(), **change})
     return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)

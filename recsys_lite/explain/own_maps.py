@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import torch
 
-from ..fields import Rows
+from ..fields import Rows, part_name
 from ..layers import on_cpu
 from ..models import DHEN, AutoInt, Model
 from ..models.cross_model import CrossModel
@@ -28,7 +28,7 @@ def pair_strength(model: Model, rows: Rows, signed: bool = False) -> pd.DataFram
     pairs = {name: part for name, part in model.parts(rows, fine=True).items() if " × " in name}
     if not pairs:
         raise ValueError(f"pair_strength: the logit of {type(model).__name__} has no parts of pairs")
-    names = list(getattr(model, "vectors", [f.name for f in model.fields]))
+    names = list(getattr(model, "vectors", [part_name(f.name) for f in model.fields]))
     table = pd.DataFrame(0.0, index=names, columns=names)
     for name, part in pairs.items():
         a, b = name.split(" × ")

@@ -29,7 +29,7 @@ def examined(model: Model, rows: Rows) -> Tensor:
         on = missing(model.fields, rows, BIAS[1:], device)
         lines.append([predict(model, missing(model.fields, on, BIAS[:1], k)).mean() for k in range(1, PLACES + 1)])
     curve = torch.tensor(lines)
-    return curve / curve[:, :1]
+    return (curve / curve[:, :1]).float()
 
 
 def own_curve(model: PAL | WatchNext) -> Tensor:

@@ -45,11 +45,11 @@ def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int 
     other = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
     score = lambda chosen: model(swap(model.fields, rows, chosen, other))  # noqa: E731
     z, single = model(rows), {name: score([name]) for name in names}
-    before = metrics.evaluate(rows.label, torch.sigmoid(z))
+    before = metrics.evaluate(rows.label, z, logits=True)
     lines = []
     for a, b in combinations(names, 2):
         delta = z - single[a] - single[b] + score([a, b])
-        after = metrics.evaluate(rows.label, torch.sigmoid(z - delta))
+        after = metrics.evaluate(rows.label, z - delta, logits=True)
         change = {m: after[m] - before[m] for m in ("log_loss", "auc")}
         lines.append({"a": a, "b": b, "strength": delta.abs().mean().item(), **change})
     return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)

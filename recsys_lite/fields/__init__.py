@@ -5,23 +5,29 @@ raw value of a categorical column a row number in an embedding table. *Rows* are
 contiguous tensors that can be sliced, batched and fed to any model. Models see fields and rows and nothing else.
 """
 
-from .column import PADDING, UNSEEN, Field, HashedVocabulary, Kind, Vocabulary, choose_fields, find_field
+from .cells import Finding, TableError
+from .column import PADDING, UNSEEN, Field, HashedVocabulary, Kind, Vocabulary, choose_fields, find_field, part_name
 from .dataset import Dataset
+from .encoder import Encoder
 from .rows import Rows, choose_columns, concatenate, pad, swap
 
 __all__ = [
     "PADDING",
     "UNSEEN",
     "Dataset",
+    "Encoder",
     "Field",
+    "Finding",
     "HashedVocabulary",
     "Kind",
     "Rows",
+    "TableError",
     "Vocabulary",
     "choose_columns",
     "choose_fields",
     "concatenate",
     "find_field",
     "pad",
+    "part_name",
     "swap",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,8 +9,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from pandas.api.types import infer_dtype
 from pandas.util import hash_array
+
+from .cells import WHOLE, as_array, as_text, real, short, texts, whole
 
 Kind = Literal["categorical", "numeric", "multi_hot", "history"]
 
@@ -19,46 +19,7 @@ UNSEEN = 0  # the row number that every vocabulary reserves for values that trai
 PADDING = -1  # fills the unused places of a multi-hot or history row; never an embedding row
 
 
-_WHOLE = re.compile(r"(?<=\d)\.0+$")  # of a whole number that is written as another
-
-
-def as_text(value: Any) -> str:
-    """A category as text: a whole number without a point, a missing value as the missing category ``""``.
-
-    Example:
-        >>> as_text(7.0), as_text(float("nan")), as_text("7.50"), as_text(True)
-        ('7', '', '7.50', 'True')
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _texts(values: np.ndarray) -> np.ndarray:
-    """Categories as text; what is text already is not looked at one by one."""
-    if infer_dtype(values.ravel(), skipna=False) in ("string", "integer", "boolean"):
-        return values.astype(str)
-    return np.array([as_text(v) for v in values.ravel().tolist()], dtype=str).reshape(values.shape)
-
-
-def _whole(value: Any) -> int | None:
-    """A whole number, exactly; nothing if it is none."""
-    if isinstance(value, str):
-        text = _WHOLE.sub("", value.strip())
-        return int(text) if re.fullmatch(r"[+-]?[0-9]{1,30}", text) else None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
-    return int(value) if isinstance(value, int) else None
-
-
-def _real(value: Any) -> float | None:
-    """A number; nothing if it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+_BOOLEANS = {"True": True, "true": True, "1": True, "False": False, "false": False, "0": False}
 
 
 class Vocabulary:
@@ -77,10 +38,12 @@ class Vocabulary:
     """
 
     def __init__(self, values: Sequence[Any] | np.ndarray, labels: Mapping[str, str] | None = None):
-        array = np.asarray(values)
-        self.values = np.unique(array.astype(str) if array.dtype.kind in "OT" else array)  # sorted
+        array = as_array(values)
+        self.values = np.unique(texts(array) if array.dtype.kind in "OTMmS" else array)  # sorted
         if len(self.values) != len(values):
             raise ValueError(f"vocabulary: {len(values) - len(self.values)} duplicate values")
+        if self.values.dtype.kind == "f" and not np.isfinite(self.values).all():
+            raise ValueError("vocabulary: a value is NaN or infinite; expected finite numbers, or text")
         self.labels = dict(labels or {})
 
     @classmethod
@@ -94,13 +57,18 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.values) + 1
 
+    def __repr__(self) -> str:
+        """How many values there are, and the first of them."""
+        first = ", ".join(short(str(v), 20) for v in self.values[:3]) + ", …" * (len(self.values) > 3)
+        return f"Vocabulary({len(self.values):,} values{': ' * (len(self.values) > 0)}{first})"
+
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
         """Row numbers (int32) of raw values; 0 for every value that is not in the vocabulary.
 
         Equal numbers are equal values, whatever their type: 7, 7.0 and ``"7"``. A number that is not whole is no value
         of a vocabulary of whole numbers, and NaN is the missing category ``""``.
         """
-        raw = np.asarray(raw)
+        raw = as_array(raw)
         if len(self.values) == 0 or raw.size == 0:
             return np.zeros(raw.shape, np.int32)
         if raw.dtype != self.values.dtype and {raw.dtype.kind, self.values.dtype.kind} != {"U"}:
@@ -109,9 +77,12 @@ class Vocabulary:
             values, possible = raw, np.ones(raw.shape, bool)
         found = self._found(values)
         left = found == UNSEEN
-        if self.values.dtype.kind == "U" and left.any():  # blanks around, or a whole number with ".0"
-            texts, where = np.unique(values[left], return_inverse=True)
-            found[left] = self._found(np.array([_WHOLE.sub("", t.strip()) for t in texts.tolist()]))[where]
+        if self.values.dtype.kind == "U" and left.any():  # blanks around, or a whole number with ".0" on either side
+            cells, where = np.unique(values[left], return_inverse=True)
+            bare = [WHOLE.sub("", t.strip()) for t in cells.tolist()]
+            rows = self._found(np.array(bare))
+            pointed = self._found(np.array([f"{t}.0" if whole(t) is not None else t for t in bare]))
+            found[left] = np.where(rows == UNSEEN, pointed, rows)[where]
         return np.where(possible, found, UNSEEN).astype(np.int32)
 
     def _found(self, values: np.ndarray) -> np.ndarray:
@@ -122,14 +93,19 @@ class Vocabulary:
         """Values in the type of the vocabulary, and which of them it can hold: nothing is cut off or wraps round."""
         kind, dtype = self.values.dtype.kind, self.values.dtype
         if kind == "U":
-            return _texts(raw), np.ones(raw.shape, bool)
+            return texts(raw), np.ones(raw.shape, bool)
         if kind == raw.dtype.kind == "i":
             return raw, np.ones(raw.shape, bool)  # widths differ, and NumPy compares the wider
-        convert = _whole if kind in "iu" else _real
-        values = [convert(v) for v in raw.ravel().tolist()]
+        flat = texts(raw).ravel().tolist() if raw.dtype.kind in "MmS" else raw.ravel().tolist()
+        values: list[Any]
         if kind in "iu":
             least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
-            values = [v if v is not None and least <= v <= most else None for v in values]
+            values = [v if v is not None and least <= v <= most else None for v in map(whole, flat)]
+        elif kind == "b":
+            values = [_BOOLEANS.get(as_text(v).strip()) for v in flat]
+        else:  # a whole number must be the very same; of others the nearest that the type has
+            numbers = map(real, flat)
+            values = [None if v is None or (v.is_integer() and float(dtype.type(v)) != v) else v for v in numbers]
         filled = np.array([0 if v is None else v for v in values], dtype=dtype).reshape(raw.shape)
         return filled, np.array([v is not None for v in values]).reshape(raw.shape)
 
@@ -185,12 +161,15 @@ class HashedVocabulary(Vocabulary):
     def __len__(self) -> int:
         return self.buckets + 1
 
+    def __repr__(self) -> str:
+        return f"HashedVocabulary({self.buckets:,} buckets)"
+
     def encode(self, raw: Sequence[Any] | np.ndarray) -> np.ndarray:
-        text = _texts(np.asarray(raw)).astype(object)
+        text = texts(as_array(raw)).astype(object)
         return (hash_array(text, categorize=False) % np.uint64(self.buckets) + np.uint64(1)).astype(np.int32)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Field:
     """One column.
 
@@ -206,9 +185,11 @@ class Field:
         about: one sentence for a reader.
         transform: of a numeric field, in words (``"log(1 + x)"``).
         scale: of a numeric field, the mean and the standard deviation of the training part that it is standardised by.
+        fill: of a numeric field, the raw number that stands for a missing one: the median of the training part.
+        separator: of a bag, what stands between its values in text. Default none: its values come as a list.
 
     Raises:
-        ValueError: if the vocabulary or the length does not fit the kind.
+        ValueError: if the vocabulary or the length does not fit the kind, or a scale is not finite or not above 0.
     """
 
     name: str
@@ -219,6 +200,8 @@ class Field:
     about: str = ""
     transform: str = ""
     scale: tuple[float, float] | None = None
+    fill: float | None = None
+    separator: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in ("categorical", "numeric", "multi_hot", "history"):
@@ -228,8 +211,21 @@ class Field:
             raise ValueError(f"field {self.name!r}: a {self.kind} field {need} vocabulary")
         if self.length < 1 or (self.length > 1 and not self.is_bag):
             raise ValueError(f"field {self.name!r}: length {self.length} does not fit a {self.kind} field")
+        if self.scale is not None and not (np.isfinite(self.scale).all() and self.scale[1] > 0):
+            raise ValueError(f"field {self.name!r}: expected a finite mean and a deviation above 0, got {self.scale}")
         if not self.table:
             object.__setattr__(self, "table", self.name)
+
+    def __repr__(self) -> str:
+        """Name and kind, and what else is not the default."""
+        told = [repr(self.name), self.kind]
+        told += [f"at most {self.length}"] * self.is_bag
+        told += [f"in the table of {self.table!r}"] * (self.table != self.name)
+        told += [repr(self.vocabulary)] if self.vocabulary is not None else []
+        told += [self.transform] * bool(self.transform)
+        told += [f"mean {self.scale[0]:.6g}, sd {self.scale[1]:.6g}"] if self.scale is not None else []
+        told += [f"missing {self.fill:.6g}"] if self.fill is not None else []
+        return f"Field({', '.join(told)})"
 
     @property
     def is_bag(self) -> bool:
@@ -240,6 +236,21 @@ class Field:
     def size(self) -> int:
         """Rows that the field needs in an embedding table: its vocabulary, or one for a number."""
         return 1 if self.vocabulary is None else len(self.vocabulary)
+
+
+#: what a model calls parts of its own, so that no part of a column may be called so
+_OWN = re.compile(r"bias|deep|cross layer \d+|numbers|constant|logit|.* AND .*")
+
+
+def part_name(field: str) -> str:
+    """The name of a field's part of a logit: its own, unless models call a part so, or read it as a pair of fields.
+
+    Example:
+        >>> part_name("age"), part_name("bias"), part_name("a × b")
+        ('age', 'bias (column)', 'a×b')
+    """
+    name = field.replace(" × ", "×")
+    return f"{name} (column)" if _OWN.fullmatch(name) else name
 
 
 def find_field(fields: Sequence[Field], name: str) -> Field:

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from torch import Tensor
 
-from .column import PADDING, Field, as_text, choose_fields, find_field
-from .rows import Rows, choose_columns, pad
+from .column import PADDING, Field, choose_fields, find_field
+from .encoder import encode_column, joined
+from .rows import Rows, choose_columns
+
+SHOWN = 20  # fields that a data set lists
 
 
-@dataclass
+@dataclass(repr=False)
 class Dataset:
     """Fields and the encoded rows of the three parts of one data set, for one task.
 
@@ -67,6 +72,10 @@ class Dataset:
             return
         if not ((rows.label == 0) | (rows.label == 1)).all():
             raise ValueError(f"{where}: labels must be 0 or 1")
+        if rows.weight is not None and not (fits := rows.weight.isfinite() & (rows.weight >= 0)).all():
+            row = int((~fits).nonzero()[0, 0])
+            got = rows.weight[row].item()
+            raise ValueError(f"{where}, row {row}: the weight is {got}, expected a finite one of at least 0")
         numeric = [f.name for f in self.fields if f.kind == "numeric"]
         if not (finite := rows.numeric.isfinite()).all():
             row, column = (~finite).nonzero()[0].tolist()
@@ -85,12 +94,13 @@ class Dataset:
         """As many of everything as there are rows, and types that models can read."""
         whole = (torch.int32, torch.int64, torch.int16, torch.uint8, torch.int8)
         tensors = {"ids": rows.ids, "numeric": rows.numeric, "label": rows.label, "group": rows.group}
-        for name, tensor in {**tensors, **rows.bags}.items():
+        tensors |= {"weight": rows.weight}
+        for name, tensor in [*tensors.items(), *rows.bags.items()]:  # a bag may be called "label"
             if tensor is None:
                 continue
             if len(tensor) != len(rows):
                 raise ValueError(f"{where}: {name} has {len(tensor)} rows, ids have {len(rows)}")
-            floating = name in ("numeric", "label") and name not in rows.bags
+            floating = any(tensor is one for one in (rows.numeric, rows.label, rows.weight))
             if floating and tensor.dtype != torch.float32:
                 raise ValueError(f"{where}: {name} is {tensor.dtype}, expected torch.float32")
             if not floating and tensor.dtype not in whole:
@@ -103,6 +113,25 @@ class Dataset:
             ValueError: if there is none, naming those that exist.
         """
         return find_field(self.fields, name)
+
+    def weighted(self, weight: Tensor | np.ndarray | Sequence[float]) -> Dataset:
+        """The same data with a weight (N,) of at least 0 for each training row, see :func:`recsys_lite.fit`.
+
+        Raises:
+            ValueError: for another number of weights, or one that is negative or not finite.
+        """
+        made = torch.as_tensor(weight, dtype=torch.float32)
+        if made.shape != (len(self.train),):
+            raise ValueError(f"weighted: expected {len(self.train)} weights, got shape {tuple(made.shape)}")
+        return replace(self, train=replace(self.train, weight=made))
+
+    def __repr__(self) -> str:
+        """Name, task, how many rows, and a line for each field."""
+        parts = ", ".join(f"{len(getattr(self, p)):,} {p}" for p in ("train", "validation", "test"))
+        lines = [f"  {f!r}" for f in self.fields[:SHOWN]]
+        if (more := len(self.fields) - SHOWN) > 0:
+            lines.append(f"  … and {more} more fields")
+        return "\n".join([f"Dataset({self.name!r}, task {self.task!r}: {parts} rows)", *lines])
 
     def select(self, names: Sequence[str]) -> Dataset:
         """The same rows with only the named fields, in the order given."""
@@ -140,7 +169,8 @@ class Dataset:
     def encode(self, records: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> Rows:
         """Raw records -> rows without labels. Values that training never showed map to the reserved row.
 
-        Numbers of numeric fields are expected as the model sees them (after the field's ``transform``).
+        Numbers of numeric fields are expected as the model sees them (after the field's ``transform``); a missing one
+        becomes the field's ``fill``, where it has one. Raw numbers are encoded by :class:`Encoder`.
 
         Raises:
             ValueError: naming the record, the field, what was got and what was expected.
@@ -159,35 +189,16 @@ class Dataset:
                 raise ValueError(f"record {i}: field {missing[0]!r} is missing")
         ids, numeric, bags = [], [], {}
         for f in self.fields:
-            column = [_checked(f, record[f.name], i) for i, record in enumerate(records)]
-            if f.kind == "numeric":
-                numeric.append(torch.tensor(column, dtype=torch.float32))
-            elif f.kind == "categorical":
-                ids.append(torch.from_numpy(f.vocabulary.encode(column)))  # type: ignore[union-attr]
+            cells = pd.Series([record[f.name] for record in records], dtype=object)
+            made, bad = encode_column(f, cells, scaled=True)
+            if f.kind == "categorical" and not f.vocabulary.encode([""])[0]:  # type: ignore[union-attr]
+                bad += [(i, "expected one value, got None") for i, cell in enumerate(cells) if cell is None]
+            if bad:
+                raise ValueError(f"record {bad[0][0]}, field {f.name!r}: {bad[0][1]}")
+            if f.kind == "categorical":
+                ids.append(made)
+            elif f.kind == "numeric":
+                numeric.append(made)
             else:
-                bags[f.name] = pad([f.vocabulary.encode(v) if v else [] for v in column], f.length)  # type: ignore[union-attr]
-        B = len(records)
-        return Rows(
-            torch.stack(ids, 1) if ids else torch.zeros((B, 0), dtype=torch.int32),
-            torch.stack(numeric, 1) if numeric else torch.zeros((B, 0)),
-            bags,
-        )
-
-
-def _checked(f: Field, value: Any, record: int) -> Any:
-    """A raw value that fits its field, or a ValueError that says what was expected."""
-    where = f"record {record}, field {f.name!r}"
-    if f.kind == "numeric":
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-            raise ValueError(f"{where}: expected a number, got {value!r}")
-        if not np.isfinite(value):
-            raise ValueError(f"{where}: expected a finite number, got {value!r}")
-        return float(value)
-    if f.is_bag:
-        if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, set, frozenset)):
-            raise ValueError(f"{where}: expected a list of values, got {value!r}")
-        values = [as_text(v) for v in value]
-        return list(dict.fromkeys(values)) if f.kind == "multi_hot" else values  # a set holds a value once
-    if value is None or (isinstance(value, (Sequence, Mapping, set)) and not isinstance(value, str)):
-        raise ValueError(f"{where}: expected one value, got {value!r}")
-    return as_text(value)
+                bags[f.name] = made
+        return joined(len(records), ids, numeric, bags)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from .column import PADDING, Field, find_field
 
 
-@dataclass
+@dataclass(repr=False)
 class Rows:
     """Encoded examples. B rows; C categorical, M numeric fields; each bag padded to its own length L with -1.
 
@@ -23,6 +23,7 @@ class Rows:
         bags: name -> (B, L) int32 for each multi-hot or history field.
         label: (B,) float32, 0 or 1.
         group: (B,) int32, who the row belongs to (the user), for per-user metrics; -1 if nobody.
+        weight: (B,) float32 of at least 0, how much the row counts in training; None if all count alike.
     """
 
     ids: Tensor
@@ -30,6 +31,7 @@ class Rows:
     bags: dict[str, Tensor] = field(default_factory=dict)
     label: Tensor | None = None
     group: Tensor | None = None
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,13 +42,7 @@ class Rows:
             if not -len(self) <= index < len(self):
                 raise IndexError(f"row {index} of {len(self)}")
             index = slice(index, index + 1 or None)
-        return Rows(
-            self.ids[index],
-            self.numeric[index],
-            {name: bag[index] for name, bag in self.bags.items()},
-            None if self.label is None else self.label[index],
-            None if self.group is None else self.group[index],
-        )
+        return self._each(lambda tensor: tensor[index])
 
     def to(self, device: str | torch.device, *, pinned: bool = False) -> Rows:
         """The rows on a device; those that lie there already are not copied.
@@ -57,19 +53,30 @@ class Rows:
                 no: for rows that are moved once.
         """
         pinned = pinned and torch.device(device).type == "cuda" and self.ids.device.type == "cpu"
-        move = lambda t: t.pin_memory().to(device, non_blocking=True) if pinned else t.to(device)  # noqa: E731
+        return self._each(lambda t: t.pin_memory().to(device, non_blocking=True) if pinned else t.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Rows:
+        """What a change makes of every tensor."""
+        some = lambda tensor: None if tensor is None else change(tensor)  # noqa: E731
+        bags = {name: change(bag) for name, bag in self.bags.items()}
         return Rows(
-            move(self.ids),
-            move(self.numeric),
-            {name: move(bag) for name, bag in self.bags.items()},
-            None if self.label is None else move(self.label),
-            None if self.group is None else move(self.group),
-        )
+            change(self.ids), change(self.numeric), bags, some(self.label), some(self.group), some(self.weight)
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        """How many rows there are, and of what; short tensors themselves."""
+        if len(self) * (self.ids.shape[1] + self.numeric.shape[1]) <= 4 and not self.bags:
+            parts = [f"ids={self.ids}", f"numeric={self.numeric}", "bags={}"]
+        else:
+            parts = [f"{len(self):,} rows", f"ids {tuple(self.ids.shape)}", f"numeric {tuple(self.numeric.shape)}"]
+            parts += [f"bags {', '.join(f'{n} {tuple(b.shape)}' for n, b in self.bags.items())}"] * bool(self.bags)
+        named = [name for name in ("label", "group", "weight") if getattr(self, name) is not None]
+        return f"Rows({', '.join([*parts, *([' and '.join(named)] if named else [])])})"
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors."""
-        tensors = [self.ids, self.numeric, *self.bags.values(), self.label, self.group]
+        tensors = [self.ids, self.numeric, *self.bags.values(), self.label, self.group, self.weight]
         return sum(t.nbytes for t in tensors if t is not None)
 
     def batches(
@@ -114,6 +121,7 @@ def concatenate(parts: Sequence[Rows]) -> Rows:
         {name: torch.cat([p.bags[name] for p in parts]) for name in parts[0].bags},
         column("label"),
         column("group"),
+        column("weight"),
     )
 
 
@@ -128,6 +136,7 @@ def choose_columns(fields: Sequence[Field], rows: Rows, names: Sequence[str]) ->
         {f.name: rows.bags[f.name] for f in chosen if f.is_bag},
         rows.label,
         rows.group,
+        rows.weight,
     )
 
 
@@ -148,7 +157,7 @@ def swap(fields: Sequence[Field], rows: Rows, names: Sequence[str], other: Rows)
         >>> left = Rows(torch.tensor([[1]]), torch.tensor([[0.5]]))
         >>> right = Rows(torch.tensor([[2]]), torch.tensor([[9.0]]))
         >>> swap(f, left, ["a"], right)
-        Rows(ids=tensor([[2]]), numeric=tensor([[0.5000]]), bags={}, label=None, group=None)
+        Rows(ids=tensor([[2]]), numeric=tensor([[0.5000]]), bags={})
     """
     if len(rows) != len(other):
         raise ValueError(f"swap: got {len(rows)} and {len(other)} rows, expected as many")
@@ -164,7 +173,7 @@ def swap(fields: Sequence[Field], rows: Rows, names: Sequence[str], other: Rows)
             ids[:, k] = other.ids[:, k]
         else:
             numeric[:, k] = other.numeric[:, k]
-    return Rows(ids, numeric, bags, rows.label, rows.group)
+    return Rows(ids, numeric, bags, rows.label, rows.group, rows.weight)
 
 
 def pad(lists: Sequence[Sequence[int] | np.ndarray], length: int) -> Tensor:

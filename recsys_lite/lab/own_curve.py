@@ -165,7 +165,7 @@ def train_on(
         told = functools.partial(on_epoch, name) if on_epoch else None
         with torch.random.fork_rng(devices=[]):
             model, best = trained(name, clicks, chosen[name], seed, epochs, told)
-        scores = predict(getattr(model, "served", model), data.test).numpy()
+        scores = predict(getattr(model, "served", model), data.test, logits=True).numpy()
         ndcg[name] = ndcg_by_group(scores, truth.rating.numpy(), data.test.group.numpy())  # type: ignore[union-attr]
         line = {"model": name, "people": len(ndcg[name]), "best epoch": best}
         line |= _interval(ndcg[name], "ndcg@10", "ndcg low", "ndcg high")

@@ -77,8 +77,8 @@ class Race:
         lines = []
         for name, steps in self.steps.items():
             line = steps.step()
-            label, now = self.dataset.train.label, predict(self.models[name], self.dataset.train)
-            train = {"train auc": auc(label, now), "train log loss": log_loss(label, now)}
+            label, now = self.dataset.train.label, predict(self.models[name], self.dataset.train, logits=True)
+            train = {"train auc": auc(label, now), "train log loss": log_loss(label, now, logits=True)}
             validation = {"validation auc": line["auc"], "validation log loss": line["log_loss"]}
             lines.append({"model": name, "epoch": line["epoch"], **train, **validation})
         self._lines += lines

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..fields import Field, Rows
+from ..fields import Field, Rows, part_name
 from .embedding import FieldEmbedding, SizedEmbedding
 
 
@@ -65,4 +65,4 @@ class StackedInput(nn.Module):
 
     def by_field(self, products: Tensor) -> dict[str, Tensor]:
         """Sums of (B, N) products over each field's places: field name -> (B,)."""
-        return {name: products[:, block].sum(1) for name, block in self.blocks.items()}
+        return {part_name(name): products[:, block].sum(1) for name, block in self.blocks.items()}

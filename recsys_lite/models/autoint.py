@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from ..fields import Field, Rows
+from ..fields import Field, Rows, part_name
 from ..layers import MLP, FieldEmbedding, InteractingLayer
 from ..layers.attention import Variant
 from .base import Model
@@ -68,7 +68,7 @@ class AutoInt(Model):
         by_field = (e * self.combine.weight.view(1, *e.shape[1:])).sum(-1)  # (B, F)
         parts = {"bias": self.combine.bias.expand(rows.ids.shape[0])}
         if fine:
-            parts |= {f.name: by_field[:, k] for k, f in enumerate(self.fields)}
+            parts |= {part_name(f.name): by_field[:, k] for k, f in enumerate(self.fields)}
         else:
             parts["attention"] = by_field.sum(1)
         if self.mlp is not None:

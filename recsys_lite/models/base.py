@@ -37,6 +37,11 @@ class Model(nn.Module):
         """Logits (B,): the sum of the parts."""
         return sum(self.parts(rows).values())  # type: ignore[return-value]
 
+    def extra_repr(self) -> str:
+        """Fields and settings, each in one line."""
+        names = ", ".join(f.name for f in self.fields[:12]) + ", …" * (len(self.fields) > 12)
+        return "\n".join([f"fields: {names}", *(f"{k}={v!r}" for k, v in self.config.items())])
+
     @property
     def parameter_count(self) -> int:
         """Trainable numbers."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.interactions import Interactions
-from ..fields import PADDING, Field, Rows, find_field
+from ..fields import PADDING, Field, Rows, find_field, part_name
 from ..layers.convolution import TextConvolution
 from ..layers.embedding import FieldEmbedding
 from ..layers.mlp import MLP
@@ -47,7 +47,7 @@ class FieldMLP(Model):
         bias = {"bias": self.bias.expand(rows.ids.shape[0])}
         if fine and len(self.mlp) == 1:  # no hidden layer
             by_field = (e * self.mlp.get_parameter("0.weight").view(e.shape[1:])).sum(2)  # (B, F)
-            return bias | {f.name: by_field[:, k] for k, f in enumerate(self.fields)}
+            return bias | {part_name(f.name): by_field[:, k] for k, f in enumerate(self.fields)}
         return bias | {"network": self.mlp(e.flatten(1)).squeeze(1)}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..fields import Field, Rows
+from ..fields import Field, Rows, part_name
 from ..layers import MLP, EnsembleLayer, FieldEmbedding
 from ..layers.ensemble import Join
 from .base import Model
@@ -63,7 +63,7 @@ class DHEN(Model):
             raise ValueError("DHEN: needs at least one categorical, multi-hot or history field")
         self.embedding = FieldEmbedding(embedded, dim=dim, std=std)
         self.bottom = MLP(numbers, (*bottom, dim)) if numbers else None
-        self.vectors = ["numbers"] * bool(numbers) + [f.name for f in embedded]  # names of X_0's vectors
+        self.vectors = ["numbers"] * bool(numbers) + [part_name(f.name) for f in embedded]  # names of X_0's vectors
         stack, m = [], len(self.vectors)
         for _ in range(layers):
             stack.append(EnsembleLayer(m, dim, modules, out, join))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..fields import Field, Rows
+from ..fields import Field, Rows, part_name
 from ..layers import MLP, FieldEmbedding, dot_interaction
 from .base import Model
 
@@ -56,7 +56,7 @@ class DLRM(Model):
         self.embedding = FieldEmbedding(embedded, dim=dim)
         self.bottom = MLP(numbers, (*bottom, dim)) if numbers else None
         self.constant = None if numbers else nn.Parameter(torch.rand(dim))
-        self.vectors = ["numbers" if numbers else "constant", *(f.name for f in embedded)]  # names of T's rows
+        self.vectors = ["numbers" if numbers else "constant", *(part_name(f.name) for f in embedded)]  # T's rows
         pairs = len(self.vectors) * (len(self.vectors) - 1) // 2
         self.top = MLP(dim + pairs, top, outputs=1, dropout=dropout)
         self._start()

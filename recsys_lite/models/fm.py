@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..fields import Field, Rows
+from ..fields import Field, Rows, part_name
 from ..layers import FieldEmbedding, fm_interaction
 from .base import Model
 from .logistic_regression import linear_parts
@@ -46,9 +46,10 @@ class FM(Model):
         if not fine:
             return {**parts, "pairs": fm_interaction(expanded)}
         e = self.embedding.pool(expanded)  # (B, F, d)
+        names = [part_name(f.name) for f in self.fields]
         for a, f in enumerate(self.fields):
             if f.is_bag:  # pairs of values within one bag
-                parts[f"{f.name} × {f.name}"] = fm_interaction(expanded[:, self.embedding.segments == a])
+                parts[f"{names[a]} × {names[a]}"] = fm_interaction(expanded[:, self.embedding.segments == a])
             for b in range(a + 1, len(self.fields)):
-                parts[f"{f.name} × {self.fields[b].name}"] = (e[:, a] * e[:, b]).sum(-1)
+                parts[f"{names[a]} × {names[b]}"] = (e[:, a] * e[:, b]).sum(-1)
         return parts

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..fields import Field, Rows
+from ..fields import Field, Rows, part_name
 from ..layers import FieldEmbedding
 from .base import Model
 
@@ -37,4 +37,4 @@ def linear_parts(weights: FieldEmbedding, rows: Rows, fine: bool) -> dict[str, T
     if not fine:
         return {"linear": weights.expand(rows).squeeze(-1).sum(1)}  # (B, N, 1) -> (B,)
     by_field = weights(rows).squeeze(-1)  # (B, F)
-    return {f.name: by_field[:, k] for k, f in enumerate(weights.fields)}
+    return {part_name(f.name): by_field[:, k] for k, f in enumerate(weights.fields)}

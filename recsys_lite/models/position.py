@@ -74,6 +74,11 @@ def _inner(name: str, fields: Sequence[Field], inner: Model, bias: Sequence[str]
     return Served(fields, inner)
 
 
+def _own(parts: dict[str, Tensor]) -> str:
+    """The name of the position's part; ``position`` may be a column that the relevance model reads."""
+    return "position" if "position" not in parts else "position bias"
+
+
 def product_logit(a: Tensor, b: Tensor) -> Tensor:
     r"""The logit of a product of two chances, :math:`\mathrm{logit}(\sigma(a)\sigma(b)) =
     -\log(e^{-a} + e^{-b} + e^{-a-b})`.
@@ -143,7 +148,7 @@ class PAL(Model):
         parts = self.served.parts(rows, fine)
         z = sum(parts.values())
         product = product_logit(z, self.tower(rows))  # type: ignore[arg-type]
-        return {**parts, "position": torch.where(self.tower.known(rows), product - z, torch.zeros_like(product))}
+        return {**parts, _own(parts): torch.where(self.tower.known(rows), product - z, torch.zeros_like(product))}
 
     def chances(self, rows: Rows) -> dict[str, Tensor]:
         """The two factors (B,): ``seen`` (1 where the position is not known) and ``click if seen``."""
@@ -195,4 +200,5 @@ class WatchNext(Model):
         s = self.tower(rows)
         if self.training and self.dropout:
             s = s * (torch.rand(rows.ids.shape[0], device=s.device) >= self.dropout)
-        return {**self.served.parts(rows, fine), "position": s}
+        parts = self.served.parts(rows, fine)
+        return {**parts, _own(parts): s}

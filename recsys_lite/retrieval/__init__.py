@@ -19,6 +19,7 @@ from .funnel import (
     variety,
 )
 from .index import ExactIndex, FaissIndex, load_index
+from .recommend import recommend
 
 __all__ = [
     "ExactIndex",
@@ -39,5 +40,6 @@ __all__ = [
     "moments",
     "open_items",
     "quality",
+    "recommend",
     "variety",
 ]

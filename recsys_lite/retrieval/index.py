@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..store.files import read_json, read_tensors, write_aside, write_json, write_tensors
+from ..store.files import read_pair, read_tensors, save_tensors, write_pair
 
 KINDS = ("hnsw", "ivf")
 
@@ -73,9 +73,7 @@ class ExactIndex:
 
     def save(self, path: str | Path) -> None:
         """Write ``<path>.index`` and ``<path>.json``, see :func:`load_index`."""
-        path = Path(path)
-        write_tensors(_file(path), {"vectors": self.vectors})
-        _describe(path, self, {})
+        _save(Path(path), self, {}, lambda p: save_tensors(p, {"vectors": self.vectors}))
 
 
 class FaissIndex:
@@ -153,9 +151,7 @@ class FaissIndex:
 
     def save(self, path: str | Path) -> None:
         """Write ``<path>.index`` and ``<path>.json``, see :func:`load_index`."""
-        path = Path(path)
-        write_aside(_file(path), lambda p: _faiss().write_index(self.index, str(p)))
-        _describe(path, self, {"effort": self.effort})
+        _save(Path(path), self, {"effort": self.effort}, lambda p: _faiss().write_index(self.index, str(p)))
 
 
 Index = ExactIndex | FaissIndex
@@ -168,24 +164,36 @@ def load_index(path: str | Path) -> Index:
         ValueError: if a file is missing or damaged, or the two do not belong together.
     """
     path = Path(path)
-    record = read_json(path.with_name(path.name + ".json"))
-    expected = {"kind", "count", "dim", "similarity", "sha256"}
-    if not isinstance(record, dict) or not expected <= set(record) or record["kind"] not in ("exact", *KINDS):
-        raise ValueError(f"{path}.json does not describe an index; expected {sorted(expected)} and a known kind")
-    if not _file(path).exists():
-        raise ValueError(f"{_file(path)} does not exist")
-    if _hash(path) != record["sha256"]:
-        raise ValueError(f"{_file(path)} is damaged, or {path.name}.json belongs to another index: hashes differ")
+    wanted = {"kind": str, "count": int, "dim": int, "similarity": str, "sha256": str}
+    record, file = read_pair(path, ".index", wanted, "this does not describe an index")
     index: Index
     if record["kind"] == "exact":
-        index = ExactIndex(read_tensors(_file(path))["vectors"])
+        if "vectors" not in (tensors := read_tensors(file)):
+            raise ValueError(f"{file.name} holds no vectors, but {path.name}.json says that it is an exact index")
+        index = ExactIndex(tensors["vectors"])
+    elif record["kind"] in KINDS:
+        index = _of_faiss(file, record)
     else:
-        index = FaissIndex.__new__(FaissIndex)
-        index.kind = record["kind"]
-        index.index = _faiss().read_index(str(_file(path)))
-        index.effort = record["effort"]
+        raise ValueError(f"{path}.json: {record['kind']!r} is no known kind; there are {['exact', *KINDS]}")
     if (len(index), index.dim) != (record["count"], record["dim"]):
         raise ValueError(f"{path}: {(len(index), index.dim)} vectors and numbers, {path.name}.json says otherwise")
+    return index
+
+
+def _of_faiss(file: Path, record: dict[str, Any]) -> FaissIndex:
+    """The index in a file of faiss, if it is of the kind that the record says."""
+    index, faiss = FaissIndex.__new__(FaissIndex), _faiss()
+    try:
+        index.kind, index.index = record["kind"], faiss.read_index(str(file))
+    except RuntimeError as error:
+        raise ValueError(f"{file.name} is no file of faiss: {str(error).splitlines()[0]}") from error
+    expected = faiss.IndexHNSW if record["kind"] == "hnsw" else faiss.IndexIVF
+    if not isinstance(index.index, expected):
+        got = type(index.index).__name__
+        raise ValueError(f"{file.name} holds an {got}, but its record says that it is of the kind {record['kind']!r}")
+    if not isinstance(effort := record.get("effort"), int):
+        raise ValueError(f"{file.name}: its record has no effort, expected a whole number of at least 1")
+    index.effort = effort
     return index
 
 
@@ -198,16 +206,6 @@ def _query(queries: Tensor, k: int, index: Index) -> Tensor:
     return queries
 
 
-def _file(path: Path) -> Path:
-    return path.with_name(path.name + ".index")
-
-
-def _hash(path: Path) -> str:
-    return hashlib.sha256(_file(path).read_bytes()).hexdigest()
-
-
-def _describe(path: Path, index: Index, more: dict[str, Any]) -> None:
-    record = {
-        "kind": index.kind, "count": len(index), "dim": index.dim, "similarity": "dot", "sha256": _hash(path), **more,
-    }  # fmt: skip
-    write_json(path.with_name(path.name + ".json"), record)
+def _save(path: Path, index: Index, more: dict[str, Any], write: Callable[[Path], Any]) -> None:
+    record = {"kind": index.kind, "count": len(index), "dim": index.dim, "similarity": "dot", **more}
+    write_pair(path, ".index", write, record)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +20,96 @@ from safetensors.torch import load_file, save_file
 
 RESULTS = Path(__file__).parent / "results"
 WEIGHTS = RESULTS / "weights"
+STALE = 600  # seconds after which a temporary file belongs to nobody who still writes
 
 
 def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
-    """Call ``write`` on a temporary neighbour of ``path`` and rename it: readers see the old file or the new one."""
+    """Call ``write`` on a temporary neighbour of ``path`` and rename it: readers see the old file or the new one.
+
+    The file has the mode of any new file, whatever ``write`` gives it. Neighbours that an earlier writer left when it
+    was stopped are removed once they are :data:`STALE` seconds old.
+    """
+    with _written(path, write) as made:
+        os.replace(made, path)
+
+
+@contextlib.contextmanager
+def _written(path: Path, write: Callable[[Path], Any]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    _sweep(path.parent, re.escape(f".{path.name}.") + r"[0-9]+-[0-9a-f]{8}\.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
+        aside.touch()
+        mode = aside.stat().st_mode
         write(aside)
-        os.replace(aside, path)
+        aside.chmod(mode)
+        yield aside
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, names: str) -> None:
+    """Remove what stopped writers left; one that runs renews its file all the time."""
+    for file in folder.iterdir():
+        if re.fullmatch(names, file.name):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime > STALE:
+                    file.unlink()
+
+
+def write_pair(path: Path, suffix: str, write: Callable[[Path], Any], record: dict[str, Any]) -> None:
+    """Two files that belong together, ``<path><suffix>`` and ``<path>.json``: a stop leaves the old or the new pair.
+
+    The data are written under a name with their hash, then the record, which tells it as ``sha256``, and then the data
+    take the place of the old ones. :func:`read_pair` finds them at either place.
+    """
+    final, text = path.with_name(path.name + suffix), as_json(record)  # what has no form is told before anything is
+    with _written(final, write) as made:
+        found = file_hash(made)
+        os.replace(made, hashed := _waiting(path, suffix, found))
+    write_json(path.with_name(path.name + ".json"), {**json.loads(text), "sha256": found})
+    os.replace(hashed, final)
+    _sweep(path.parent, re.escape(f"{path.name}.") + "[0-9a-f]{16}" + re.escape(suffix))
+
+
+def read_pair(path: Path, suffix: str, wanted: Mapping[str, type | tuple[type, ...]], what: str) -> tuple[Any, Path]:
+    """The record and the file of :func:`write_pair`.
+
+    Args:
+        path: without suffix.
+        suffix: of the data.
+        wanted: key -> type of what the record must hold.
+        what: the message for another record, such as ``"not a record of save_model"``.
+
+    Raises:
+        ValueError: naming the file, if one is missing or damaged, the record is another one, or the two do not belong
+            together. (Records without a hash, as older versions wrote them, are believed.)
+    """
+    final, about = path.with_name(path.name + suffix), path.with_name(path.name + ".json")
+    for _ in range(3):  # a writer may be between its steps
+        record = read_json(about)
+        if not isinstance(record, dict) or not all(isinstance(record.get(k), kind) for k, kind in wanted.items()):
+            raise ValueError(f"{about}: {what}, which has {', '.join(wanted)}")
+        expected = record.get("sha256")
+        if not isinstance(expected, str):
+            return record, final
+        for file in (final, _waiting(path, suffix, expected)):
+            with contextlib.suppress(FileNotFoundError):
+                if file_hash(file) == expected:
+                    return record, file
+    if not final.exists():
+        raise ValueError(f"{final} does not exist")
+    raise ValueError(f"{final} is damaged, or {about.name} belongs to another {suffix.lstrip('.')}: hashes differ")
+
+
+def _waiting(path: Path, suffix: str, sha256: str) -> Path:
+    return path.with_name(f"{path.name}.{sha256[:16]}{suffix}")
+
+
+def file_hash(path: Path) -> str:
+    """The SHA-256 of a file, as hexadecimal text."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -59,19 +143,26 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number or a nesting beyond all bounds
         raise ValueError(f"{path} is not valid JSON: {error}") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path} is a folder, expected a file") from None
 
 
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Named tensors as safetensors."""
-    write_aside(path, lambda p: save_file({k: v.detach().contiguous() for k, v in tensors.items()}, p))
+    write_aside(path, lambda p: save_tensors(p, tensors))
+
+
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Named tensors as safetensors, at once and in place: for what is called by :func:`write_aside`."""
+    save_file({k: v.detach().contiguous() for k, v in tensors.items()}, path)
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Named tensors of a safetensors file; a ``ValueError`` names a missing or damaged file."""
-    if not path.exists():
-        raise ValueError(f"{path} does not exist")
+    if not path.is_file():
+        raise ValueError(f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}")
     try:
         return load_file(path)
     except SafetensorError as error:

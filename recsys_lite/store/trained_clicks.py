@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..data.simulated.clicks import Clicks, simulate
 from ..models import Model
 from ..models.click_models import build
-from .files import read_json, read_tensors, weights_path, write_json, write_tensors
+from .files import read_pair, read_tensors, save_tensors, weights_path, write_pair
 from .trained import fingerprint
 
 NAMES = ("pal", "watch_next")
@@ -20,8 +20,8 @@ def log() -> Clicks:
 def save(model: Model, name: str, clicks: Clicks) -> None:
     """Write the weights, and what they are of."""
     path = weights_path("movielens-100k", "places", name)
-    write_tensors(path.with_name(path.name + ".safetensors"), model.state_dict())
-    write_json(path.with_name(path.name + ".json"), {"model": name, "fields": fingerprint(clicks.dataset.fields)})
+    record = {"model": name, "fields": fingerprint(clicks.dataset.fields)}
+    write_pair(path, ".safetensors", lambda p: save_tensors(p, model.state_dict()), record)
 
 
 def load(name: str, clicks: Clicks) -> Model:
@@ -33,8 +33,9 @@ def load(name: str, clicks: Clicks) -> Model:
     if name not in NAMES:
         raise ValueError(f"trained_clicks: unknown name {name!r}; there are {', '.join(NAMES)}")
     path = weights_path("movielens-100k", "places", name)
-    if read_json(path.with_name(path.name + ".json"))["fields"] != fingerprint(clicks.dataset.fields):
+    record, weights = read_pair(path, ".safetensors", {"model": str, "fields": str}, "not a record of stored clicks")
+    if record["fields"] != fingerprint(clicks.dataset.fields):
         raise ValueError(f"{path.name}: these weights were trained on other fields than those of this log")
     model = build(name, clicks)
-    model.load_state_dict(read_tensors(path.with_name(path.name + ".safetensors")))
+    model.load_state_dict(read_tensors(weights))
     return model.eval()

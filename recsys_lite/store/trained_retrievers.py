@@ -12,7 +12,7 @@ from ..models.lightgcn import LightGCN
 from ..models.neighbours import EASE, ItemKNN
 from ..models.popularity import Popularity
 from ..models.two_towers import TowerRetriever, TwoTowers
-from .files import RESULTS, read_json, read_tensors, weights_path, write_json, write_tensors
+from .files import RESULTS, read_json, read_pair, read_tensors, save_tensors, weights_path, write_pair
 from .trained import load_model, save_model
 
 FILE = RESULTS / "retrieval.json"
@@ -37,9 +37,8 @@ def save_retriever(model: nn.Module, data: Interactions, name: str, **about: Any
     path = weights_path(data.name, "retrieval", name)
     if isinstance(model, TwoTowers):
         return save_model(model, path, **about)
-    write_tensors(path.with_name(path.name + ".safetensors"), model.state_dict())
     record = {"model": name, "config": model.config, "data_sha256": data.about.get("data_sha256"), "about": about}
-    write_json(path.with_name(path.name + ".json"), record)
+    write_pair(path, ".safetensors", lambda p: save_tensors(p, model.state_dict()), record)
     return None
 
 
@@ -63,9 +62,11 @@ def load_retriever(name: str, data: Interactions) -> Retriever:
         towers = load_model(path, data.query_fields + data.candidate_fields)
         assert isinstance(towers, TwoTowers)
         return TowerRetriever(towers, data).eval()
-    record = read_json(path.with_name(path.name + ".json"))
+    record, weights = read_pair(
+        path, ".safetensors", {"config": dict, "data_sha256": str}, "not a record of save_retriever"
+    )
     if record["data_sha256"] != data.about.get("data_sha256"):
         raise ValueError(f"{path.name}: these weights were trained on other data than {data.name!r} as given")
     model = LightGCN(data, **record["config"])
-    model.load_state_dict(read_tensors(path.with_name(path.name + ".safetensors")))
+    model.load_state_dict(read_tensors(weights))
     return model.eval()

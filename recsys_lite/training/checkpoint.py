@@ -22,7 +22,7 @@ def digest(*values: Any) -> str:
     for value in values:
         if isinstance(value, Rows):
             parts = [value.ids, value.numeric, value.label, value.group, *(value.bags[k] for k in sorted(value.bags))]
-            made.update(digest(*parts).encode())
+            made.update(digest(*parts, *([] if value.weight is None else ["weight", value.weight])).encode())
         elif isinstance(value, Tensor):
             made.update(f"{value.dtype}{tuple(value.shape)}".encode())
             made.update(value.detach().cpu().contiguous().numpy().tobytes())
@@ -69,10 +69,13 @@ class Checkpoint:
         if isinstance(record, dict) and {"tensors", "folder"} - {tensors} & record.keys():
             other = "recsys_lite.distributed.fit" if tensors == "tensors" else "recsys_lite.training.fit"
             raise ValueError(f"{self.record}: this checkpoint is of {other}, which goes on with it")
-        if not isinstance(record, dict) or not {tensors, "result", "data"} <= record.keys():
+        wanted = {tensors: str, "result": dict, "data": str}
+        if not isinstance(record, dict) or not all(isinstance(record.get(k), kind) for k, kind in wanted.items()):
             raise ValueError(f"{self.record}: no checkpoint of this version")
         if record["data"] != self.data:
             raise ValueError(f"{self.record}: this checkpoint is of another run: the rows of {result.dataset!r} differ")
+        if set(record["result"]) != set(result.to_dict()) or not isinstance(record["result"]["settings"], dict):
+            raise ValueError(f"{self.record}: no checkpoint of this version")
         for key in ("dataset", "task", "model", "seed", "settings"):
             now, then = result.to_dict()[key], record["result"][key]
             if key == "settings":  # a run may be extended

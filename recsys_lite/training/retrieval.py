@@ -25,6 +25,8 @@ class Retrieved:
     from_start = False
 
     def __init__(self, data: Interactions, step: Step, evaluator: Retriever | None = None):
+        if not len(data.validation):
+            raise ValueError(f"fit_retrieval: data set {data.name!r} has no validation part to stop by")
         self.data, self.dataset, self.step, self.evaluator = data, data.name, step, evaluator
         self.options: dict[str, Any] = {}
 

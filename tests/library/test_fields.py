@@ -160,3 +160,39 @@ def test_rows_that_were_checked_before_are_not_read_again():
     assert Dataset("d", "t", fields, wrong, wrong, wrong, checked=True).select(["n"]).checked
     with pytest.raises(ValueError, match="expected 0 categorical and 1 numeric"):
         Dataset("d", "t", fields, Rows(wrong.ids, wrong.numeric[:, :0], {}, wrong.label), wrong, wrong, checked=True)
+
+
+def test_what_is_shown_of_data_and_models_fits_a_screen():
+    data = dataset(50_000)
+    many = Dataset(
+        "wide", "t", tuple(Field(f"n{k}", "numeric") for k in range(300)),
+        *[Rows(torch.zeros(2, 0, dtype=torch.int32), torch.zeros(2, 300), {}, torch.zeros(2))] * 3,
+    )  # fmt: skip
+    long = Vocabulary([f"{'x' * 500}{k}" for k in range(5000)])
+    for thing in (
+        data,
+        many,
+        data.train,
+        data.train[:1],
+        long,
+        Field("f", "categorical", long),
+        FM(FIELDS),
+        FM(many.fields),
+    ):
+        lines = repr(thing).splitlines()
+        assert len(lines) <= 40 and max(map(len, lines)) <= 300, repr(thing)[:400]
+    assert repr(data).splitlines()[0] == "Dataset('tiny', task 'parity': 50,000 train, 200 validation, 200 test rows)"
+    assert repr(many).splitlines()[-1] == "  … and 280 more fields"
+    assert repr(data.train) == (
+        "Rows(50,000 rows, ids (50000, 2), numeric (50000, 1), bags genres (50000, 3), history (50000, 4), "
+        "label and group)"
+    )
+    assert (
+        repr(Vocabulary(["b", "a"])) == "Vocabulary(2 values: 'a', 'b')"
+        and repr(Vocabulary([])) == "Vocabulary(0 values)"
+    )
+    assert repr(HashedVocabulary(1000)) == "HashedVocabulary(1,000 buckets)"
+    assert repr(Field("n", "numeric", scale=(1.5, 2.0), fill=1.0)) == "Field('n', numeric, mean 1.5, sd 2, missing 1)"
+    assert "fields: user, item, price, genres, history" in repr(FM(FIELDS, dim=3)) and "dim=3" in repr(
+        FM(FIELDS, dim=3)
+    )

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ...fields import Rows
+from ...fields import Rows, part_name
 from ...layers import EnsembleLayer, InteractingLayer
 from ...models import DHEN, AutoInt, Model
 from .modules import MODULES, brief, largest, norm_step
@@ -35,7 +35,7 @@ from .towers import numbers_step, without_numbers
 def autoint(model: Model, rows: Rows, words: Mapping[str, str]) -> list[Step]:
     """The row, a vector for each field, layers in which fields look at fields, a part for each field, the chance."""
     model, run = cast(AutoInt, model), record(model, rows)
-    labels, names = field_words(model.fields, rows, words), [f.name for f in model.fields]
+    labels, names = field_words(model.fields, rows, words), [part_name(f.name) for f in model.fields]
     maps, depth = model.attention(rows), len(model.layers)
     steps = [features_step(0, model.embedding, rows, words), fields_step(1, model.embedding, rows, words)]
     for k, layer in enumerate(model.layers):

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ...fields import Rows
+from ...fields import Rows, part_name
 from ...layers import CrossLayers, CrossNet, CrossNetMix, CrossNetV2, GatedCrossNet, SizedEmbedding
 from ...layers.cross import ACTIVATIONS
 from ...models import DCN, DCNV2, GDCN, Model
@@ -253,8 +253,9 @@ def _gated(net: GatedCrossNet, k: int, x0: Tensor, x: Tensor, at: int, places: P
 
 def _cross_part(model: CrossModel, run: Run, last: str, x: str, places: Places) -> Step:
     """What the fields and each layer add to the logit."""
-    names = [*places.blocks, *(f"cross layer {k + 1}" for k in range(model.cross.depth))]
-    shares, labels = [run.fine[n] for n in names], [places.labels.get(n, n) for n in names]
+    layers = [f"cross layer {k + 1}" for k in range(model.cross.depth)]
+    names, labels = [*map(part_name, places.blocks), *layers], [*(places.labels[f] for f in places.blocks), *layers]
+    shares = [run.fine[n] for n in names]
     formula = rf"w^\top {last} = w^\top {x}_0 + \sum_l w^\top ({x}_{{l+1}} - {x}_l)"
     return Step(
         2, "What the cross layers add to the logit", formula, largest_of(shares, run.parts["cross"], names),

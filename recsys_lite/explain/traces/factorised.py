@@ -8,7 +8,7 @@ from typing import cast
 import pandas as pd
 import torch
 
-from ...fields import Rows
+from ...fields import Rows, part_name
 from ...layers import FieldEmbedding, HashedCrosses
 from ...models import FM, DeepFM, LogisticRegression, Model, NeuMF, WideDeep
 from .shared import (
@@ -61,7 +61,7 @@ def fm(model: Model, rows: Rows, words: Mapping[str, str]) -> list[Step]:
 
 def pairs_steps(box: int, model: FM, run: Run, rows: Rows, words: Mapping[str, str]) -> list[Step]:
     """The strongest pair of two fields as a dot product, and the sum of all pairs."""
-    labels, names = field_words(model.fields, rows, words), [f.name for f in model.fields]
+    labels, names = field_words(model.fields, rows, words), [part_name(f.name) for f in model.fields]
     pairs = {name: value for name, value in run.fine.items() if " × " in name}
     between = {name: value for name, value in pairs.items() if len(set(name.split(" × "))) == 2}
     table = pd.DataFrame(0.0, index=labels, columns=labels)

@@ -387,3 +387,17 @@ def test_open_negatives_know_of_no_later_part(movielens):
             rated = {int(i) for r in mine[: part + 1] for i in r.ids[r.label == 1, place[1]]}
             drawn = {int(i) for i in mine[part].ids[mine[part].label == 0, place[1]]}
             assert rated and drawn and not rated & drawn - {0}  # 0: a film that training never showed
+
+
+def test_moments_of_times_and_of_tiny_numbers():
+    g = np.random.default_rng(0)
+    x = np.stack([1.7e18 + g.normal(size=400) * 1e3, g.normal(size=400) * 1e-200, np.full(400, 0.1)], 1)
+    x[::7, 1] = np.nan
+    moments = criteo_module.Moments(3)
+    for block in np.split(x, 4):
+        moments.add(block)
+    mean, sd = moments.mean_and_sd()
+    known = x[:, 1][~np.isnan(x[:, 1])] * 1e200
+    assert mean[0] == pytest.approx(x[:, 0].mean(), abs=256) and sd[0] == pytest.approx(x[:, 0].std(), rel=0.05)
+    assert (mean[1] * 1e200, sd[1] * 1e200) == pytest.approx((known.mean(), known.std()))
+    assert mean[2] == pytest.approx(0.1) and sd[2] == pytest.approx(1, rel=1e-6)

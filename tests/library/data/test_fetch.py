@@ -192,3 +192,12 @@ def test_pip_failures_say_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(OSError, match="pip download no-such-thing==1 failed"):
         fetch.wheel("no-such-thing==1", "0", tmp_path)
+
+
+def test_a_tilde_in_the_cache_variable_is_the_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RECSYS_LITE_CACHE", "~/mine")
+    assert fetch.cache_folder() == tmp_path / "mine" and (tmp_path / "mine").is_dir()
+    monkeypatch.setenv("RECSYS_LITE_CACHE", "~nobody-of-this-name/x")
+    with pytest.raises(data.DataUnavailable, match="RECSYS_LITE_CACHE is '~nobody-of-this-name/x'"):
+        fetch.cache_path()

@@ -28,7 +28,7 @@ def said(cells, kind):
     return [str(f) for f in check(given, {"y": "label", "c": "categorical", "x": kind}) if f.column == "x"]
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_separators_line_ends_and_the_byte_order_mark_are_recognised(separator, mark, end):
@@ -94,7 +94,7 @@ def test_limits_are_kept_and_named():
     assert refused(b"a,b\n" + b"1,2\n" * 9, "", limits) == ["the file has 0.0 MB; at most 3e-05 MB are taken"]
     assert len(read(b"a,b\n" + b"1,2\n" * 9)) == 9
     with pytest.raises(ValueError, match="separator must be one of"):
-        read(b"a,b\n1,2", "|")
+        read(b"a,b\n1,2", ":")
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from sklearn import metrics as sk
 
+from recsys_lite.evaluation import evaluate, predict
 from recsys_lite.evaluation import metrics as m
+from recsys_lite.fields import Dataset, Field, Rows
+from recsys_lite.training.pointwise import Labelled
 
 
 def predictions(seed: int, count: int = 300, ties: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -209,3 +213,27 @@ def test_the_interval_of_an_auc_covers_the_truth_as_often_as_it_says():
 def test_an_interval_needs_two_rows_of_each_class():
     with pytest.raises(ValueError, match="two rows of each class"):
         m.auc_interval([0, 0, 1], [0.1, 0.2, 0.3])
+
+
+@pytest.mark.parametrize("size", [17, 40, 800])
+def test_large_logits_are_neither_ties_nor_cut(size):
+    """Logits of 17 to 40 that rank perfectly: float32 makes 1 of all of them, float64 of those above 37."""
+    z = torch.linspace(size, size + 3, 64)
+    label = (torch.arange(64) >= 32).float()
+
+    class Given(torch.nn.Module):
+        def forward(self, rows):
+            return rows.numeric[:, 0]
+
+    rows = Rows(torch.zeros(64, 0, dtype=torch.int32), z[:, None], {}, label)
+    logits = predict(Given(), rows, logits=True)
+    found = evaluate(label, logits, logits=True)
+    assert found["auc"] == 1
+    x = z.double().numpy()
+    exact = float(np.mean(np.log1p(np.exp(-x)) + np.where(label == 1, 0, x)))
+    assert found["log_loss"] == pytest.approx(exact, rel=1e-9)
+    data = Dataset("d", "t", (Field("n", "numeric"),), rows, rows, rows)
+    assert Labelled(data).metrics(Given(), "test") == found
+    if size < 30:
+        p = predict(Given(), rows)
+        assert p.dtype == torch.float64 and evaluate(label, p)["auc"] == 1
