@@ -191,12 +191,12 @@ def share(rows: Rows, index: Tensor, mesh: DeviceMesh) -> Share:
 @torch.no_grad()
 def predict(model: nn.Module, rows: Rows, mesh: DeviceMesh, batch_size: int = 8192) -> Tensor:
     """:func:`recsys_lite.evaluation.predict` of a model that is shared out: by all processes, and all get all of it."""
-    was_training, device, made = model.training, device_of(model), [torch.zeros(0)]
+    was_training, device, made = model.training, device_of(model), [torch.zeros(0, dtype=torch.float64)]
     model.eval()
     try:
         for index in torch.arange(len(rows)).split(batch_size):
             part = share(rows, index, mesh)
-            mine = torch.sigmoid(model(part.rows.to(device, pinned=True)))
+            mine = torch.sigmoid(model(part.rows.to(device, pinned=True)).double())
             every = [torch.empty_like(mine) for _ in range(mesh.size())]
             dist.all_gather(every, mine, group=mesh.get_group())
             made.append(torch.cat(every)[: len(index)].cpu())
@@ -228,8 +228,10 @@ class Shares(Labelled):
 
     def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> Tensor:
         """What the rows of this process add to the mean of the batch."""
-        z, y = logits(model(batch.rows))[: batch.count], batch.rows.label[: batch.count]
-        return binary_cross_entropy_with_logits(z, y, reduction="sum") / batch.batch
+        rows = batch.rows[: batch.count]
+        weight = None if rows.weight is None else rows.weight / self.mean
+        z = logits(model(batch.rows))[: batch.count]
+        return binary_cross_entropy_with_logits(z, rows.label, weight, reduction="sum") / batch.batch
 
     def metrics(self, model: nn.Module, part: str) -> dict[str, float]:
         """Those of one process."""

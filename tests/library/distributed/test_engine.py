@@ -262,9 +262,23 @@ def test_a_process_alone_trains_too_and_predicts_the_same():
         result = engine.fit(model, data, **QUICK)
         alone.load_state_dict(engine.gathered(model))
         mesh = init_device_mesh("cpu", (1,))
-        assert torch.equal(engine.predict(model, data.test, mesh, 33), predict(alone.eval(), data.test))
+        found, known = engine.predict(model, data.test, mesh, 33), predict(alone.eval(), data.test)
+        torch.testing.assert_close(found, known, atol=1e-6, rtol=0)
     for line, other in zip(result.curve, training.fit(built("deepfm", {}), data, **QUICK).curve, strict=True):
         assert line == pytest.approx(other, abs=1e-6)
+
+
+def test_weights_of_rows_count_as_in_one_process():
+    data = tiny.dataset(ROWS)
+    weighed = replace(data, train=replace(data.train, weight=1 + (data.train.label == 1) * 9.0))
+    curves = {}
+    for name, d in (("plain", data), ("weighed", weighed)):
+        curves[name] = training.fit(built("fm", {}), d, **QUICK).curve
+        with processes("cpu"):
+            shared = engine.fit(built("fm", {}), d, **QUICK).curve
+        for line, other in zip(shared, curves[name], strict=True):
+            assert line == pytest.approx(other, abs=1e-6)
+    assert abs(curves["plain"][-1]["train_loss"] - curves["weighed"][-1]["train_loss"]) > 1e-3
 
 
 def test_tables_that_share_their_weights_still_do_and_frozen_ones_stay_frozen():
