@@ -200,22 +200,8 @@ def test_popularity():
 
 
 #: no two similarities of an item are equal, so its nearest neighbours are determined
-UNTIED = [
-    (0, 0),
-    (0, 1),
-    (1, 0),
-    (1, 1),
-    (2, 1),
-    (2, 2),
-    (3, 1),
-    (3, 3),
-    (4, 2),
-    (4, 3),
-    (5, 3),
-    (6, 3),
-    (0, 2),
-    (6, 1),
-]
+TAKERS = {0: (0, 1), 1: (0, 1, 2, 3, 6), 2: (0, 2, 4), 3: (3, 4, 5, 6)}  # of each item
+UNTIED = [(user, item) for item, users in TAKERS.items() for user in users]
 
 
 @pytest.mark.parametrize("shrink", [0.0, 2.5])
