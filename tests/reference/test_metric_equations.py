@@ -30,7 +30,7 @@ def clicks(seed: int, count: int = 60):
     return (rng.random(count) < p).astype(float), p, rng.integers(0, 12, count)
 
 
-def pairs(y, s):
+def pairs(y, s, *_):
     """P(s⁺ > s⁻) + ½ P(s⁺ = s⁻). Hanley & McNeil, Radiology 1982."""
     better = [
         (a > b) + 0.5 * (a == b) for a, i in zip(s, y, strict=True) if i for b, j in zip(s, y, strict=True) if not j
@@ -48,12 +48,12 @@ def by_user(y, s, g):
     return total / rows
 
 
-def entropy(y, p):
+def entropy(y, p, *_):
     """-1/n Σ y ln p + (1 - y) ln (1 - p)."""
     return -sum(log(a) if i else log(1 - a) for a, i in zip(p, y, strict=True)) / len(y)
 
 
-def normalized(y, p):
+def normalized(y, p, *_):
     """He et al., ADKDD 2014, eq. 1: by the entropy of the average rate of these labels."""
     rate = sum(y) / len(y)
     return entropy(y, p) / -(rate * log(rate) + (1 - rate) * log(1 - rate))
@@ -71,8 +71,8 @@ def test_metrics_of_probabilities(seed):
 
 
 @pytest.mark.parametrize("metric, loop", [
-    ("auc", lambda y, p, g: pairs(y, p)), ("grouped_auc", by_user), ("log_loss", lambda y, p, g: entropy(y, p)),
-    ("normalized_entropy", lambda y, p, g: normalized(y, p)),
+    ("auc", pairs), ("grouped_auc", by_user), ("log_loss", entropy),
+    ("normalized_entropy", normalized),
 ])  # fmt: skip
 def test_metrics_of_resampled_users(metric, loop):
     """A draw's weights, by rows that are repeated: a user drawn twice is two users."""
