@@ -7,7 +7,7 @@ contiguous tensors that can be sliced, batched and fed to any model. Models see 
 
 from .column import PADDING, UNSEEN, Field, HashedVocabulary, Kind, Vocabulary, choose_fields, find_field
 from .dataset import Dataset
-from .rows import Rows, choose_columns, concatenate, pad, swap
+from .rows import Rows, check_columns, choose_columns, concatenate, pad, swap
 
 __all__ = [
     "PADDING",
@@ -18,6 +18,7 @@ __all__ = [
     "Kind",
     "Rows",
     "Vocabulary",
+    "check_columns",
     "choose_columns",
     "choose_fields",
     "concatenate",

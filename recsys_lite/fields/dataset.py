@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from .column import PADDING, Field, as_text, choose_fields, find_field
-from .rows import Rows, choose_columns, pad
+from .rows import Rows, check_columns, choose_columns, pad
 
 
 @dataclass
@@ -60,6 +60,7 @@ class Dataset:
         bags = {f.name for f in self.fields if f.is_bag}
         if set(rows.bags) != bags:
             raise ValueError(f"{where}: expected bags {sorted(bags)}, got {sorted(rows.bags)}")
+        check_columns(self.fields, rows, where)
         self._check_shapes(where, rows)
         if rows.label is None or (not self.checked and rows.label.isnan().any()):
             raise ValueError(f"{where}: labels are missing or NaN")
