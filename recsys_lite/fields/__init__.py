@@ -9,7 +9,7 @@ from .cells import Finding, TableError
 from .column import PADDING, UNSEEN, Field, HashedVocabulary, Kind, Vocabulary, choose_fields, find_field, part_name
 from .dataset import Dataset
 from .encoder import Encoder
-from .rows import Rows, choose_columns, concatenate, pad, swap
+from .rows import Rows, check_columns, choose_columns, concatenate, pad, swap
 
 __all__ = [
     "PADDING",
@@ -23,6 +23,7 @@ __all__ = [
     "Rows",
     "TableError",
     "Vocabulary",
+    "check_columns",
     "choose_columns",
     "choose_fields",
     "concatenate",

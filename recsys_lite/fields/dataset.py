@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .column import PADDING, Field, choose_fields, find_field
 from .encoder import encode_column, joined
-from .rows import Rows, choose_columns
+from .rows import Rows, check_columns, choose_columns
 
 SHOWN = 20  # fields that a data set lists
 
@@ -65,6 +65,7 @@ class Dataset:
         bags = {f.name for f in self.fields if f.is_bag}
         if set(rows.bags) != bags:
             raise ValueError(f"{where}: expected bags {sorted(bags)}, got {sorted(rows.bags)}")
+        check_columns(self.fields, rows, where)
         self._check_shapes(where, rows)
         if rows.label is None or (not self.checked and rows.label.isnan().any()):
             raise ValueError(f"{where}: labels are missing or NaN")

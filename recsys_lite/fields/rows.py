@@ -126,7 +126,12 @@ def concatenate(parts: Sequence[Rows]) -> Rows:
 
 
 def choose_columns(fields: Sequence[Field], rows: Rows, names: Sequence[str]) -> Rows:
-    """Rows of ``fields`` with only the columns of the named ones, in the order given."""
+    """Rows of ``fields`` with only the columns of the named ones, in the order given.
+
+    Raises:
+        ValueError: for an unknown name, or rows that have not the columns of ``fields``.
+    """
+    check_columns(fields, rows)
     chosen = [find_field(fields, name) for name in names]
     columns = {k: [f.name for f in fields if f.kind == k] for k in ("categorical", "numeric")}
     pick = lambda kind: [columns[kind].index(f.name) for f in chosen if f.kind == kind]  # noqa: E731
@@ -138,6 +143,38 @@ def choose_columns(fields: Sequence[Field], rows: Rows, names: Sequence[str]) ->
         rows.group,
         rows.weight,
     )
+
+
+def check_columns(fields: Sequence[Field], rows: Rows, where: str = "rows") -> None:
+    """Rows that do not have the columns of the fields would be read as those of other fields.
+
+    Args:
+        fields: the columns. Where none is categorical or numeric, there may be any of that kind.
+        rows: may have more bags.
+        where: what the message names.
+
+    Raises:
+        ValueError: for another number of categorical or numeric columns, a bag that is missing, or one that is wider
+            or narrower than its field's length.
+
+    Example:
+        >>> from recsys_lite.fields import Vocabulary
+        >>> f = [Field(n, "categorical", Vocabulary(["x"])) for n in ("user", "item")]
+        >>> check_columns(f, Rows(torch.tensor([[1]]), torch.zeros(1, 0)))
+        Traceback (most recent call last):
+        ValueError: rows: expected 2 categorical columns (user, item), got 1
+    """
+    for kind, got in (("categorical", rows.ids), ("numeric", rows.numeric)):
+        names = [f.name for f in fields if f.kind == kind]
+        if names and got.shape[1] != len(names):
+            listed = ", ".join(names)
+            raise ValueError(f"{where}: expected {len(names)} {kind} columns ({listed}), got {got.shape[1]}")
+    for f in fields:
+        if f.is_bag:
+            bag = rows.bags.get(f.name)
+            if bag is None or bag.shape[1] != f.length:
+                found = "none" if bag is None else f"one of {bag.shape[1]}"
+                raise ValueError(f"{where}: expected a bag of {f.length} values of {f.name!r}, got {found}")
 
 
 def swap(fields: Sequence[Field], rows: Rows, names: Sequence[str], other: Rows) -> Rows:

@@ -74,7 +74,7 @@ class HashedCrosses(nn.Module):
             B, M, n = grid.shape
             left = grid.unsqueeze(2).expand(B, M, column.shape[1], n)
             right = column[:, None, :, None].expand(B, M, column.shape[1], 1)
-            grid = torch.cat([left, right], -1).reshape(B, M * column.shape[1], n + 1)  # B may be 0
+            grid = torch.cat([left, right], -1).flatten(1, 2)  # (B, M · L, n + 1)
         return grid, (grid > UNSEEN).all(-1)  # padding is -1, unseen is 0
 
     def bucket(self, k: int, values: Tensor) -> Tensor:

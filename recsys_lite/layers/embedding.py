@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ..fields import PADDING, UNSEEN, Field, Rows
+from ..fields import PADDING, UNSEEN, Field, Rows, check_columns
 
 
 class FieldEmbedding(nn.Module):
@@ -86,6 +86,7 @@ class FieldEmbedding(nn.Module):
 
     def active(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """The design matrix's non-zero entries: row numbers (B, N) int64 and values x (B, N); padding has x = 0."""
+        check_columns(self.fields, rows)
         index, value = [], []
         first, B, dtype = self.get_buffer("first"), rows.ids.shape[0], self.table.weight.dtype
         c = m = 0  # columns of ids and numbers that are read

@@ -38,7 +38,8 @@ class DotModule(_Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = x if self.compress is None else self.compress(x.transpose(1, 2)).transpose(1, 2)  # (B, k, d)
-        return self.mlp(torch.cat([x.flatten(1), dot_interaction(y)], 1)).view(-1, self.out, self.dim)
+        made = self.mlp(torch.cat([x.flatten(1), dot_interaction(y)], 1))  # (B, l·d)
+        return made.unflatten(1, (self.out, self.dim))
 
 
 class AttentionModule(_Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -67,12 +67,23 @@ class BipartiteGraph(nn.Module):
 
     def _keep(self, degree: Tensor, neighbour: Tensor) -> None:
         """Store the rows of the matrix, given how many neighbours each node has, and which."""
-        row = torch.arange(self.num_nodes, device=degree.device).repeat_interleave(degree)
-        weight = (degree[row].double() * degree[neighbour]).rsqrt()  # only of edges: no degree in it is zero
         self.num_edges = len(neighbour) // 2
         self.register_buffer("start", torch.cat([degree.new_zeros(1), degree.cumsum(0)]).int(), persistent=False)
         self.register_buffer("neighbour", neighbour.int(), persistent=False)
-        self.register_buffer("weight", weight.float(), persistent=False)
+        self.register_buffer("weight", self._weights().float(), persistent=False)
+
+    def _weights(self) -> Tensor:
+        degree = self.degree
+        row = torch.arange(self.num_nodes, device=degree.device).repeat_interleave(degree)
+        return (degree[row].double() * degree[self.neighbour.long()]).rsqrt()  # of edges only: no degree here is zero
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> BipartiteGraph:
+        """Another type gets weights of its own precision: those of float32, taken to float64, would be off by 1e-8."""
+        before = self.weight.dtype
+        super()._apply(fn, recurse)
+        if self.weight.dtype != before:
+            self.weight = self._weights().to(self.weight.dtype)
+        return self
 
     @property
     def degree(self) -> Tensor:
@@ -109,8 +120,8 @@ class BipartiteGraph(nn.Module):
     def dense(self) -> Tensor:
         r""":math:`\hat A` as a matrix (U + I, U + I), for small graphs and tests."""
         row = torch.arange(self.num_nodes, device=self.weight.device).repeat_interleave(self.degree)
-        out = self.weight.new_zeros(self.num_nodes, self.num_nodes)
-        return out.index_put_((row, self.neighbour.long()), self.weight)
+        empty = self.weight.new_zeros(self.num_nodes, self.num_nodes)
+        return empty.index_put_((row, self.neighbour.long()), self.weight)
 
     def without(self, user: int, item: int) -> BipartiteGraph:
         """The graph without one edge, all else normalised anew. A ``ValueError`` tells if there is no such edge."""
@@ -125,7 +136,7 @@ class BipartiteGraph(nn.Module):
         degree[[user, node]] -= 1
         other = copy.deepcopy(self)
         other._keep(degree, self.neighbour[kept].long())
-        return other
+        return other.to(self.weight.dtype)
 
     def extra_repr(self) -> str:
         return f"users={self.num_users}, items={self.num_items}, edges={self.num_edges}"

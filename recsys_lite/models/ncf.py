@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..fields import Field, Rows, find_field
+from ..fields import Field, Rows, check_columns, find_field
 from ..layers import MLP, FieldEmbedding
 from .base import Model
 
@@ -78,6 +78,7 @@ class NeuMF(Model):
         self.bias = nn.Parameter(torch.zeros(())) if output_bias else None
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
+        check_columns([f for f in self.fields if f.kind == "categorical"], rows)
         pair = Rows(rows.ids[:, self.columns], rows.numeric[:, :0])
         parts = {} if self.bias is None else {"bias": self.bias.expand(rows.ids.shape[0])}
         if self.gmf is not None:

@@ -50,7 +50,10 @@ class FTRL(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One update of all parameters that have a gradient."""
-        loss = closure() if closure is not None else None
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
         for group in self.param_groups:
             alpha, beta, l1, l2 = group["lr"], group["beta"], group["l1"], group["l2"]
             for w in group["params"]:
@@ -65,7 +68,8 @@ class FTRL(torch.optim.Optimizer):
                 new_root = n.sqrt()
                 z.add_(g).addcmul_(new_root.sub(root), w, value=-1 / alpha)
                 shrunk = z.sign() * (z.abs() - l1).clamp(min=0)
-                w.copy_(0.0 - shrunk / ((beta + new_root) / alpha + l2))
+                rate = (beta + new_root) / alpha + l2
+                w.copy_(0.0 - shrunk / rate.where(shrunk != 0, 1.0))  # before its first gradient a rate may be 0
         return loss
 
 

@@ -1,12 +1,15 @@
 """Records in and out of tensors, and what is said of bad ones."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
+from structures import SIDES
 from tiny import FIELDS, dataset, filled, rows
 
 from recsys_lite.fields import Dataset, Field, HashedVocabulary, Rows, Vocabulary, concatenate
-from recsys_lite.models import FM
+from recsys_lite.models import FM, MODELS
 
 GOOD = {"user": "u1", "item": "i2", "price": 1.5, "genres": ["a", "c"], "history": ["i5"]}
 
@@ -196,3 +199,35 @@ def test_what_is_shown_of_data_and_models_fits_a_screen():
     assert "fields: user, item, price, genres, history" in repr(FM(FIELDS, dim=3)) and "dim=3" in repr(
         FM(FIELDS, dim=3)
     )
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: {"ids": r.ids[:, :1]}, r"expected 2 categorical columns \(user, item\), got 1"),
+        (lambda r: {"ids": r.ids[:, [0, 1, 0]]}, r"expected 2 categorical columns \(user, item\), got 3"),
+        (
+            lambda r: {"bags": {"genres": r.bags["history"], "history": r.bags["genres"]}},
+            "a bag of 3 values of 'genres'",
+        ),
+        (lambda r: {"bags": {"genres": r.bags["genres"]}}, "a bag of 4 values of 'history', got none"),
+        (lambda r: {"numeric": r.numeric[:, [0, 0]]}, r"expected 1 numeric columns \(price\), got 2|shapes|\(B, 65\)"),
+    ],
+)
+def test_rows_of_other_columns_are_refused_by_every_model(name, change, message):
+    """They would be read as those of other fields: one column of ids as two, a bag's last value as the next bag's."""
+    model = MODELS[name](FIELDS, **(SIDES if name in ("two_towers", "split_network") else {}))
+    other = dataclasses.replace(rows(4), **change(rows(4)))
+    if name == "ncf" and "categorical" not in message:
+        assert model(other).shape == (4,)  # it reads two fields by name, and nothing else
+        return
+    with pytest.raises((ValueError, RuntimeError), match=message):
+        model(other)
+
+
+def test_a_bag_of_another_width_is_no_part_of_a_data_set():
+    fine = rows(4)
+    wide = dataclasses.replace(fine, bags={**fine.bags, "genres": fine.bags["genres"][:, [0, 1, 2, 2]]})
+    with pytest.raises(ValueError, match="'d', train: expected a bag of 3 values of 'genres', got one of 4"):
+        Dataset("d", "t", FIELDS, wide, fine, fine)
