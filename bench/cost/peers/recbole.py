@@ -46,7 +46,7 @@ class Columns:
     def __init__(self, config: Config, sizes: dict[str, int], columns: dict[str, torch.Tensor]):
         self.config, self.sizes, self.inter_feat = config, sizes, Interaction(columns)
         self.field2type = {n: FeatureType.TOKEN if sizes.get(n, 1) > 1 else FeatureType.FLOAT for n in columns}
-        self.field2source = {n: FeatureSource.INTERACTION for n in columns}
+        self.field2source = dict.fromkeys(columns, FeatureSource.INTERACTION)
         self.user_num, self.item_num = sizes.get("user_id"), sizes.get("item_id")
 
     def fields(self, **_: Any) -> list[str]:
@@ -90,9 +90,16 @@ class Runner:
             columns = {"user_id": task.pairs[:, 0] + 1, "item_id": task.pairs[:, 1] + 1}
         else:
             options |= {"train_neg_sample_args": None, "eval_args": {"mode": "labeled"}}
-            options |= {"numerical_features": task.names[1], "LABEL_FIELD": "label", "valid_metric": "AUC", "metrics": ["AUC"]}
+            options |= {
+                "numerical_features": task.names[1],
+                "LABEL_FIELD": "label",
+                "valid_metric": "AUC",
+                "metrics": ["AUC"],
+            }
             sizes = dict(zip(task.names[0], task.sizes, strict=True))
-            columns = {n: c if n in sizes else torch.stack([c, torch.zeros_like(c)], 1) for n, c in task.columns.items()}
+            columns = {
+                n: c if n in sizes else torch.stack([c, torch.zeros_like(c)], 1) for n, c in task.columns.items()
+            }
             columns["label"] = task.label
         config = Config(model=NAMES[name], dataset="invented", config_dict=options | OPTIONS.get(name, {}))
         data = Columns(config, sizes, columns)
@@ -102,7 +109,9 @@ class Runner:
         sampler = Sampler(["train"], [data]).set_phase("train") if isinstance(task, Graph) else None
         self.loader = TrainDataLoader(config, data, sampler, shuffle=True)
         count = len(data) // task.batch
-        self.batches = [self.loader.collate_fn(list(range(k * task.batch, (k + 1) * task.batch))) for k in range(min(count, 8))]
+        self.batches = [
+            self.loader.collate_fn(list(range(k * task.batch, (k + 1) * task.batch))) for k in range(min(count, 8))
+        ]
         self.turn = 0
 
     def step(self) -> float:

@@ -1,0 +1,108 @@
+"""What was measured of training speed: times as ratios within rounds, from ``store/results/speed.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..store.files import RESULTS, read_json
+
+Record = Mapping[str, Any]
+#: what is timed, in words
+PARTS = {
+    "step": "training step",
+    "epoch": "epoch with data feeding",
+    "score": "inference",
+    "products": "matrix products of a step alone",
+}
+
+
+def round_ratios(seconds: Mapping[Any, Sequence[float]], against: Any) -> pd.DataFrame:
+    """Times that were taken in turns, as ratios within each round, so that a busy moment falls on both alike.
+
+    Args:
+        seconds: who -> a time for each round.
+        against: whose times the others are divided by.
+
+    Returns:
+        a line each, with ``name``, ``ms`` (the median), ``ratio`` (the median of the rounds' ratios), ``low`` and
+        ``high`` (their quartiles).
+
+    Raises:
+        ValueError: for an unknown name, or other numbers of rounds.
+
+    Example:
+        >>> round_ratios({"a": [1.0, 2.0, 4.0], "b": [2.0, 4.0, 8.0]}, "a").set_index("name").loc["b", "ratio"].item()
+        2.0
+    """
+    if against not in seconds:
+        raise ValueError(f"round_ratios: {against!r} is none of {list(seconds)}")
+    if len(counts := {len(values) for values in seconds.values()}) != 1 or 0 in counts:
+        raise ValueError(f"round_ratios: expected as many rounds of each, at least one, got {sorted(counts)}")
+    base = np.asarray(seconds[against], float)
+    lines = []
+    for name, values in seconds.items():
+        low, middle, high = np.quantile(np.asarray(values, float) / base, [0.25, 0.5, 0.75])
+        lines.append({
+            "name": name, "ms": 1000 * float(np.median(values)), "ratio": float(middle), "low": float(low),
+            "high": float(high),
+        })  # fmt: skip
+    return pd.DataFrame(lines)
+
+
+def stored() -> dict[str, Any]:
+    """The record that ``python -m bench.speed`` wrote."""
+    return read_json(RESULTS / "speed.json")
+
+
+def ratios(record: Record, part: str, against: tuple[str, str] = ("ours", "adam")) -> pd.DataFrame:
+    """How many times as long each system takes, of every model that ``against`` has.
+
+    Args:
+        record: see :func:`stored`.
+        part: a key of :data:`PARTS`.
+        against: system and optimiser.
+
+    Returns:
+        a line for each model and system, with ``model``, ``system``, ``optimizer``, ``ms``, ``ratio``, ``low``, ``high``.
+
+    Raises:
+        ValueError: for a part that was not measured.
+    """
+    runs = [r for r in record["runs"] if r["part"] == part]
+    if not runs:
+        raise ValueError(f"ratios: {part!r} was not measured, only {sorted({r['part'] for r in record['runs']})}")
+    tables = []
+    for model in dict.fromkeys(r["model"] for r in runs):
+        seconds = {(r["system"], r["optimizer"]): r["seconds"] for r in runs if r["model"] == model}
+        if against in seconds:
+            tables.append(round_ratios(seconds, against).assign(model=model))
+    found = pd.concat(tables, ignore_index=True)
+    system, optimizer = zip(*found.pop("name"), strict=True)
+    columns = ["model", "system", "optimizer", "ms", "ratio", "low", "high"]
+    return found.assign(system=system, optimizer=optimizer)[columns]
+
+
+def fastest_peer(table: pd.DataFrame) -> pd.DataFrame:
+    """Of every model the public library with the least ratio; models that no library has are left out."""
+    peers = table[~table["system"].isin(["ours", "minimum"])]
+    return peers.loc[peers.groupby("model", sort=False)["ratio"].idxmin()].reset_index(drop=True)
+
+
+def product_share(record: Record) -> pd.DataFrame:
+    """The share of the matrix products in a step of ours, and the most that a step could be faster by.
+
+    Returns:
+        a line for each model with ``share`` and ``bound``, the step's time over that of the products.
+    """
+    seconds = {
+        (r["model"], r["part"]): np.array(r["seconds"])
+        for r in record["runs"]
+        if (r["system"], r["part"]) == ("minimum", "products") or (r["system"], r["optimizer"], r["part"]) == ("ours", "adam", "step")
+    }  # fmt: skip
+    models = [model for model, part in seconds if part == "products"]
+    shares = [float(np.median(seconds[m, "products"] / seconds[m, "step"])) for m in models]
+    return pd.DataFrame({"model": models, "share": shares, "bound": [1 / s if s else np.inf for s in shares]})
