@@ -5,8 +5,8 @@
     python -m bench.speed --fresh         everything again
 
 26 categorical columns of 840,543 ids in all and 13 numeric ones, vectors of 16, batches of 4096, networks of three
-layers of 400. Each system runs in processes of its own, and they take turns: in each round every system does two training
-steps and two forward passes; then, in each of some more rounds, one epoch through its own loop. Times are processor
+layers of 400. Each system runs in processes of its own, and they take turns: in each round every system does two
+training steps and two forward passes; then, in each of some more rounds, one epoch through its own loop. Times are processor
 seconds of one thread, so that other work on the machine disturbs them little; a ratio is taken within a round. Dropout,
 regularisation and batch norm are off everywhere. "minimum" is the least plain PyTorch for the same model.
 """

@@ -60,7 +60,8 @@ def environment(name: str) -> Path:
     if done.exists() and json.loads(done.read_text()) == [*needs, itself]:
         return python
     print(f"{itself}: making its environment in {folder}", file=sys.stderr)
-    venv.create(folder, with_pip=True)
+    if not python.exists():
+        venv.create(folder, with_pip=True, symlinks=True)
     for what in (needs, ["--no-deps", itself]):
         command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what]
         ran = subprocess.run(command, capture_output=True, text=True)

@@ -67,7 +67,7 @@ def ratios(record: Record, part: str, against: tuple[str, str] = ("ours", "adam"
         against: system and optimiser.
 
     Returns:
-        a line for each model and system, with ``model``, ``system``, ``optimizer``, ``ms``, ``ratio``, ``low``, ``high``.
+        a line for each model and system: ``model``, ``system``, ``optimizer``, ``ms``, ``ratio``, ``low``, ``high``.
 
     Raises:
         ValueError: for a part that was not measured.
@@ -98,11 +98,12 @@ def product_share(record: Record) -> pd.DataFrame:
     Returns:
         a line for each model with ``share`` and ``bound``, the step's time over that of the products.
     """
+    wanted = [("minimum", "adam", "products"), ("ours", "adam", "step")]
     seconds = {
         (r["model"], r["part"]): np.array(r["seconds"])
         for r in record["runs"]
-        if (r["system"], r["part"]) == ("minimum", "products") or (r["system"], r["optimizer"], r["part"]) == ("ours", "adam", "step")
-    }  # fmt: skip
+        if (r["system"], r["optimizer"], r["part"]) in wanted
+    }
     models = [model for model, part in seconds if part == "products"]
     shares = [float(np.median(seconds[m, "products"] / seconds[m, "step"])) for m in models]
     return pd.DataFrame({"model": models, "share": shares, "bound": [1 / s if s else np.inf for s in shares]})

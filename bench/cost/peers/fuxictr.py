@@ -1,5 +1,5 @@
-"""Worker of ``bench.speed``: FuxiCTR. The package holds layers and the training loop; its models lie in a model zoo that
-is not installed, so they are put together here from the package's layers, a line of ``forward`` each."""
+"""Worker of ``bench.speed``: FuxiCTR. The package holds layers and the training loop; its models lie in a model zoo
+that is not installed, so they are put together here from the package's layers, a line of ``forward`` each."""
 
 from __future__ import annotations
 

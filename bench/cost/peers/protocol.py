@@ -7,9 +7,9 @@
     {"do": "peak"}                          largest memory so far             -> {"peak": …}
     {"do": "close"}                         forget the model                  -> {}
 
-Seconds are processor seconds of the process (one thread), of one step, pass or epoch; memory is in MB. Every model lives
-in a forked process of its own, so that its memory is its own and libraries are imported once. An exception is answered
-as {"error": "…"}.
+Seconds are processor seconds of the process (one thread), of one step, pass or epoch; memory is in MB. Every model
+lives in a forked process of its own, so that its memory is its own and libraries are imported once. An exception is
+answered as {"error": "…"}.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .problem import drawn, graph
 
 
 class Runner(Protocol):
-    """A model of one library with its optimiser and its data. A method is what a command may time; it may give a number."""
+    """A model of one library with its optimiser and its data. Its methods are what a command may time."""
 
     model: torch.nn.Module
 

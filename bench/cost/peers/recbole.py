@@ -1,5 +1,5 @@
-"""Worker of ``bench.speed``: RecBole. A number is a field with a vector of its own, as in ours; its AutoInt has no
-values of its own in the residual. Its data set reads text files in which every id has to occur; here it gets tensors."""
+"""Worker of ``bench.speed``: RecBole. A number is a field with a vector of its own, as in ours; its AutoInt has
+one residual for all layers. Its data set reads text files in which every id has to occur; here it gets tensors."""
 
 from __future__ import annotations
 
@@ -85,21 +85,13 @@ class Runner:
         }  # fmt: skip
         if isinstance(task, Graph):
             # its ids count from 1, its penalty is on a sum of rows: λ/2 of ours is its weight
-            options |= {"n_layers": task.layers, "reg_weight": 1e-4}
-            sizes = {"user_id": task.users + 1, "item_id": task.items + 1}
-            columns = {"user_id": task.pairs[:, 0] + 1, "item_id": task.pairs[:, 1] + 1}
-        else:
-            options |= {"train_neg_sample_args": None, "eval_args": {"mode": "labeled"}}
             options |= {
-                "numerical_features": task.names[1],
-                "LABEL_FIELD": "label",
-                "valid_metric": "AUC",
-                "metrics": ["AUC"],
-            }
+                "train_neg_sample_args": None, "eval_args": {"mode": "labeled"}, "numerical_features": task.names[1],
+                "LABEL_FIELD": "label", "valid_metric": "AUC", "metrics": ["AUC"],
+            }  # fmt: skip
             sizes = dict(zip(task.names[0], task.sizes, strict=True))
-            columns = {
-                n: c if n in sizes else torch.stack([c, torch.zeros_like(c)], 1) for n, c in task.columns.items()
-            }
+            pair = lambda c: torch.stack([c, torch.zeros_like(c)], 1)  # noqa: E731  a number and its bucket
+            columns = {n: c if n in sizes else pair(c) for n, c in task.columns.items()}
             columns["label"] = task.label
         config = Config(model=NAMES[name], dataset="invented", config_dict=options | OPTIONS.get(name, {}))
         data = Columns(config, sizes, columns)
@@ -108,10 +100,8 @@ class Runner:
         self.trainer = Trainer(config, self.model)
         sampler = Sampler(["train"], [data]).set_phase("train") if isinstance(task, Graph) else None
         self.loader = TrainDataLoader(config, data, sampler, shuffle=True)
-        count = len(data) // task.batch
-        self.batches = [
-            self.loader.collate_fn(list(range(k * task.batch, (k + 1) * task.batch))) for k in range(min(count, 8))
-        ]
+        places = torch.arange(len(data)).split(task.batch)[:8]
+        self.batches = [self.loader.collate_fn(place.tolist()) for place in places]
         self.turn = 0
 
     def step(self) -> float:
