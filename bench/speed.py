@@ -6,9 +6,10 @@
 
 26 categorical columns of 840,543 ids in all and 13 numeric ones, vectors of 16, batches of 4096, networks of three
 layers of 400. Each system runs in processes of its own, and they take turns: in each round every system does two
-training steps and two forward passes; then, in each of some more rounds, one epoch through its own loop. Times are processor
-seconds of one thread, so that other work on the machine disturbs them little; a ratio is taken within a round. Dropout,
-regularisation and batch norm are off everywhere. "minimum" is the least plain PyTorch for the same model.
+training steps and two forward passes; then, in each of some more rounds, one epoch through its own loop. Times are
+processor seconds of one thread, so that other work on the machine disturbs them little; a ratio is taken within a
+round. Dropout, regularisation and batch norm are off everywhere. "minimum" is the least plain PyTorch for the same
+model. After that come an FM's growth with its sizes, and DLRM in one and two processes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from tqdm import tqdm
 
 from bench import pool
-from bench.cost import growth
+from bench.cost import growth, processes
 from bench.cost.peers import problem
 from bench.cost.workers import PEERS, Worker, WorkerError
 from recsys_lite.explain.speed import PARTS, fastest_peer, product_share, ratios
@@ -138,6 +139,7 @@ def run(record: Record, save: Callable[[], None], arguments: argparse.Namespace)
                 record["models"] += models
                 save()
     growth.run(record, save)
+    processes.run(record, save)
     show(record)
 
 
@@ -172,7 +174,7 @@ def main() -> None:
         "epoch rounds": EPOCH_ROUNDS, "epoch rows": EPOCH_ROWS, "memory": "MB", "torch": torch.__version__,
         "lightgcn": {"step edges": STEP_EDGES, "epoch edges": EPOCH_EDGES, "dim": 64, "layers": 3, "batch": 2048},
     }  # fmt: skip
-    empty: Record = {"about": about, "systems": [], "models": [], "runs": [], "growth": []}
+    empty: Record = {"about": about, "systems": [], "models": [], "runs": [], "growth": [], "processes": []}
     pool.command(__doc__, FILE, empty, run, options)
 
 

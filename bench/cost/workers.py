@@ -61,7 +61,7 @@ def environment(name: str) -> Path:
         return python
     print(f"{itself}: making its environment in {folder}", file=sys.stderr)
     if not python.exists():
-        venv.create(folder, with_pip=True, symlinks=True)
+        venv.create(folder, with_pip=True, symlinks=True, clear=True)
     for what in (needs, ["--no-deps", itself]):
         command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what]
         ran = subprocess.run(command, capture_output=True, text=True)

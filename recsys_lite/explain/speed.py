@@ -107,3 +107,25 @@ def product_share(record: Record) -> pd.DataFrame:
     models = [model for model, part in seconds if part == "products"]
     shares = [float(np.median(seconds[m, "products"] / seconds[m, "step"])) for m in models]
     return pd.DataFrame({"model": models, "share": shares, "bound": [1 / s if s else np.inf for s in shares]})
+
+
+def growth(record: Record, axis: str) -> pd.DataFrame:
+    """Processor time per row of data against the size of one axis.
+
+    Args:
+        record: see :func:`stored`.
+        axis: ``rows``, ``fields``, ``dim`` or ``vocabulary``.
+
+    Returns:
+        a line for each size and optimiser, with ``axis``, ``optimizer``, ``size`` and ``microseconds`` (the median).
+
+    Raises:
+        ValueError: for an axis that was not measured.
+    """
+    lines = [r for r in record["growth"] if r["axis"] == axis]
+    if not lines:
+        raise ValueError(f"growth: {axis!r} was not measured, only {sorted({r['axis'] for r in record['growth']})}")
+    return pd.DataFrame([
+        {k: r[k] for k in ("axis", "optimizer", "size")} | {"microseconds": 1e6 * np.median(r["seconds"]) / r["rows"]}
+        for r in lines
+    ])  # fmt: skip

@@ -41,7 +41,7 @@ def columns(task: Task) -> list[Field]:
 
 
 class Ours:
-    """A model and ``fit_in_steps``: a step takes its optimisers, an epoch is one of its own, with 64 validation rows."""
+    """A model and ``fit_in_steps``: a step takes its optimisers, an epoch is its own, validation on 64 rows too."""
 
     def __init__(self, name: str, optimizer: str, task: Task):
         fields = columns(task)
