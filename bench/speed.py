@@ -5,8 +5,8 @@
     python -m bench.speed --fresh         everything again
 
 26 categorical columns of 840,543 ids in all and 13 numeric ones, vectors of 16, batches of 4096, networks of three
-layers of 400. Each system runs in processes of its own, and they take turns: in each round every system does two
-training steps and two forward passes; then, in each of some more rounds, one epoch through its own loop. Times are
+layers of 400. Each system runs in processes of its own, and they take turns: in each round every system does a
+training step and a forward pass; then, in each of some more rounds, one epoch through its own loop. Times are
 processor seconds of one thread, so that other work on the machine disturbs them little; a ratio is taken within a
 round. Dropout, regularisation and batch norm are off everywhere. "minimum" is the least plain PyTorch for the same
 model. After that come an FM's growth with its sizes, and DLRM in one and two processes.
@@ -30,8 +30,8 @@ from recsys_lite.explain.speed import PARTS, fastest_peer, product_share, ratios
 from recsys_lite.store import RESULTS
 
 FILE = RESULTS / "speed.json"
-ROUNDS, TIMES = 5, 2
-EPOCH_ROUNDS, EPOCH_ROWS = 3, 6 * problem.BATCH
+ROUNDS = 5
+EPOCH_ROUNDS, EPOCH_ROWS = 3, 4 * problem.BATCH
 STEP_EDGES, EPOCH_EDGES = 810_000, 81_000  # LightGCN: a step on a graph of Gowalla's size, epochs on a tenth
 #: (system, optimiser of the tables); an optimiser that reaches only the rows read is ``lazy_adam``
 SYSTEMS = [("ours", "adam"), ("ours", "lazy_adam"), ("minimum", "adam"), ("minimum", "lazy_adam")]
@@ -68,13 +68,13 @@ class Round:
                 self.live.remove(who)
         return out
 
-    def timed(self, parts: list[str], rounds: int, times: int = 1) -> list[Record]:
-        """So many rounds of each part; systems that failed in between are left out."""
+    def timed(self, parts: list[str], rounds: int, warm_up: int = 1) -> list[Record]:
+        """So many rounds of each part, after some that do not count; systems that fail in between are left out."""
         taken: dict[tuple[Who, str], list[float]] = {}
-        for turn in range(rounds + 1):
+        for turn in range(warm_up + rounds):
             for part in parts:
-                said = self.each(lambda who, part=part: self.ask(who, do=part, times=times))  # type: ignore[misc]
-                for who, answer in said.items() if turn else ():  # the first round warms up
+                said = self.each(lambda who, part=part: self.ask(who, do=part))  # type: ignore[misc]
+                for who, answer in said.items() if turn >= warm_up else ():
                     taken.setdefault((who, part), []).append(float(f"{answer['seconds']:.4g}"))
         return [
             self.line(who) | {"part": part, "seconds": seconds}
@@ -88,27 +88,25 @@ class Round:
 
 def measure(workers: dict[Who, Worker], model: str) -> tuple[list[Record], list[Record]]:
     """All parts of one model: the lines of times, and those of sizes, peaks and errors."""
-    if model == "lightgcn":
+    graph = model == "lightgcn"
+    if graph:
         workers = {who: w for who, w in workers.items() if who in (("ours", "adam"), ("recbole", "adam"))}
-    task = {"edges": STEP_EDGES} if model == "lightgcn" else {"rows": EPOCH_ROWS}
-    turns = Round(workers, model, task)
-    lines = turns.timed(["step", "score"], ROUNDS, TIMES)
-    if model == "lightgcn":
-        sizes = turns.lines
-        turns.each(lambda who: turns.ask(who, do="peak"), into=turns.lines)
+    turns = Round(workers, model, {"edges": STEP_EDGES} if graph else {"rows": EPOCH_ROWS})
+    lines = turns.timed(["step", "score"], ROUNDS)
+    sizes = turns.lines
+    turns.each(lambda who: {"step peak": turns.ask(who, do="peak")["peak"]}, into=sizes)
+    if graph:  # epochs on a smaller graph
         turns.close()
         turns = Round(workers, model, {"edges": EPOCH_EDGES})
-        lines += turns.timed(["epoch"], EPOCH_ROUNDS)
-        turns.close()
-        return lines, list(sizes.values())
-    alone = turns.live
-    turns.live = [who for who in alone if who == ("minimum", "adam")]
-    lines += turns.timed(["products"], ROUNDS)
-    turns.live = alone
-    lines += turns.timed(["epoch"], EPOCH_ROUNDS)
-    turns.each(lambda who: turns.ask(who, do="peak"), into=turns.lines)
+    else:
+        live, turns.live = turns.live, [who for who in turns.live if who == ("minimum", "adam")]
+        lines += turns.timed(["products"], ROUNDS)
+        turns.live = live
+    lines += turns.timed(["epoch"], EPOCH_ROUNDS, warm_up=0)
+    if not graph:
+        turns.each(lambda who: {"epoch peak": turns.ask(who, do="peak")["peak"]}, into=sizes)
     turns.close()
-    return lines, list(turns.lines.values())
+    return lines, list(sizes.values())
 
 
 def started(stack: ExitStack, record: Record) -> dict[Who, Worker]:
@@ -153,13 +151,11 @@ def show(record: Record) -> None:
                   f"[{row.low:.2f}, {row.high:.2f}]")  # fmt: skip
         print(f"  fastest library: {dict(fastest_peer(table)[['model', 'ratio']].round(2).to_numpy())}")
     print("\nshare of the matrix products:", dict(product_share(record)[["model", "share"]].round(2).to_numpy()))
-    print("\npeak memory in MB, in all and above what the import took")
+    print("\npeak memory in MB: after steps, after epochs; in brackets above what the import took")
     for line in record["models"]:
-        if "peak" in line:
-            print(f"  {line['model']:10} {line['system']:14} {line['optimizer']:10} {line['peak']:6.0f} "
-                  f"{line['peak'] - line['base']:6.0f}")  # fmt: skip
-        else:
-            print(f"  {line['model']:10} {line['system']:14} {line['optimizer']:10} {line['error']}")
+        peaks = [line[k] for k in ("step peak", "epoch peak") if k in line]
+        shown = [f"{peak:6.0f} ({peak - line['base']:4.0f})" for peak in peaks] or [line["error"]]
+        print(f"  {line['model']:10} {line['system']:14} {line['optimizer']:10}", *shown)
 
 
 def options(parser: argparse.ArgumentParser) -> None:

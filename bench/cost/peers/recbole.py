@@ -84,7 +84,10 @@ class Runner:
             "checkpoint_dir": tempfile.mkdtemp(), "reproducibility": False,
         }  # fmt: skip
         if isinstance(task, Graph):
-            # its ids count from 1, its penalty is on a sum of rows: λ/2 of ours is its weight
+            options |= {"n_layers": task.layers, "reg_weight": 1e-4}
+            sizes = {"user_id": task.users + 1, "item_id": task.items + 1}  # its ids count from 1
+            columns = {"user_id": task.pairs[:, 0] + 1, "item_id": task.pairs[:, 1] + 1}
+        else:
             options |= {
                 "train_neg_sample_args": None, "eval_args": {"mode": "labeled"}, "numerical_features": task.names[1],
                 "LABEL_FIELD": "label", "valid_metric": "AUC", "metrics": ["AUC"],
