@@ -26,7 +26,7 @@ from bench import pool
 from bench.cost import growth, processes
 from bench.cost.peers import problem
 from bench.cost.workers import PEERS, Worker, WorkerError
-from recsys_lite.explain.speed import PARTS, fastest_peer, product_share, ratios
+from recsys_lite.explain.speed import PARTS, fastest_peer, predicted, product_share, ratios
 from recsys_lite.store import RESULTS
 
 FILE = RESULTS / "speed.json"
@@ -151,6 +151,10 @@ def show(record: Record) -> None:
                   f"[{row.low:.2f}, {row.high:.2f}]")  # fmt: skip
         print(f"  fastest library: {dict(fastest_peer(table)[['model', 'ratio']].round(2).to_numpy())}")
     print("\nshare of the matrix products:", dict(product_share(record)[["model", "share"]].round(2).to_numpy()))
+    print(
+        "\nDLRM in processes, the cost model beside the measurement\n",
+        predicted(record).round(1).to_string(index=False),
+    )
     print("\npeak memory in MB: after steps, after epochs; in brackets above what the import took")
     for line in record["models"]:
         peaks = [line[k] for k in ("step peak", "epoch peak") if k in line]

@@ -19,6 +19,7 @@ import torch.multiprocessing as mp
 from bench.cost.peers.ours import OPTIONS, columns
 from bench.cost.peers.problem import BATCH, DIM, LR, drawn
 from recsys_lite.distributed.sharded import ShardedDLRM
+from recsys_lite.explain.training_cost import network_flops
 from recsys_lite.fields import Rows
 from recsys_lite.models import DLRM
 from recsys_lite.store import read_json, write_json
@@ -47,13 +48,16 @@ def process(rank: int, ranks: int, folder: str) -> None:
     all_of_them: list[Any] = [None] * ranks
     dist.all_gather_object(all_of_them, mine)
     if rank == 0:
-        parameters = sum(p.numel() for p in model.networks.parameters())
-        write_json(Path(folder) / "out.json", {"processes": ranks, "parameters": parameters, "each": all_of_them})
+        networks = {
+            "parameters": sum(p.numel() for p in model.networks.parameters()),
+            "flops": sum(network_flops(*m.weight.T.shape) for m in model.modules() if isinstance(m, torch.nn.Linear)),
+        }
+        write_json(Path(folder) / "out.json", {"processes": ranks, **networks, "each": all_of_them})
     dist.destroy_process_group()
 
 
 def measure(ranks: int) -> dict[str, Any]:
-    """One number of processes: the number of parameters in the networks, and what each process measured."""
+    """One number of processes: parameters and FLOPs of the networks, and what each process measured."""
     with tempfile.TemporaryDirectory() as folder:
         mp.spawn(process, (ranks, folder), ranks)
         return read_json(Path(folder) / "out.json")

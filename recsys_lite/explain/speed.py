@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..store.files import RESULTS, read_json
+from .training_cost import Training
 
 Record = Mapping[str, Any]
 #: what is timed, in words
@@ -129,3 +130,38 @@ def growth(record: Record, axis: str) -> pd.DataFrame:
         {k: r[k] for k in ("axis", "optimizer", "size")} | {"microseconds": 1e6 * np.median(r["seconds"]) / r["rows"]}
         for r in lines
     ])  # fmt: skip
+
+
+def predicted(record: Record, memory: float = 5e9, network: float = 2e9) -> pd.DataFrame:
+    """The cost model beside what was measured: DLRM in one and two processes on one machine, dense Adam.
+
+    The speed of the networks is measured, of the matrix products alone; both bandwidths are assumed.
+
+    Args:
+        record: see :func:`stored`.
+        memory, network: bytes per second, see :meth:`recsys_lite.explain.training_cost.Training.seconds`.
+
+    Returns:
+        a line for each number of processes: ``processes``, ``predicted_ms`` and ``measured_ms`` of a step,
+        ``predicted_mb`` and ``sent_mb``, the megabytes that a process sends. Tables are shared out by column there, and
+        every process knows all ids, so none are sent.
+    """
+    about = record["about"]
+    columns, dim, batch = about["categorical"], about["dim"], about["batch"]
+    products = next(r["seconds"] for r in record["runs"] if (r["model"], r["part"]) == ("dlrm", "products"))
+    lines = []
+    for line in record["processes"]:
+        each, count = line["each"], line["processes"]
+        t = Training(
+            rows=sum(e["rows"] for e in each), dim=dim, machines=count, batch=batch, fields=columns,
+            parameters=line["parameters"], flops=line["flops"], optimizer="adam",
+        )  # fmt: skip
+        speed = batch * line["flops"] / float(np.median(products))
+        traffic = t.traffic()
+        lines.append({
+            "processes": count, "predicted_ms": 1000 * t.seconds(speed, memory, network)["total"],
+            "measured_ms": 1000 * float(np.mean([np.median(e["seconds"]) for e in each])),
+            "predicted_mb": (traffic["total"] - traffic["ids"]) / 1e6,
+            "sent_mb": float(np.mean([sum(e["sent"].values()) for e in each])) / 1e6 if count > 1 else 0.0,
+        })  # fmt: skip
+    return pd.DataFrame(lines)
