@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
 from recsys_lite import data
 from recsys_lite.data.interactions import interactions
+from recsys_lite.explain.speed import round_ratios
 from recsys_lite.models import MODELS
 from recsys_lite.store import RESULTS, RETRIEVERS, load_model, load_retriever, weights_path, write_json
 
@@ -44,13 +44,8 @@ def in_turns(calls: dict[str, Call], against: str, turns: int = TURNS) -> list[d
             started = time.perf_counter()
             call()
             taken[name].append(time.perf_counter() - started)
-    base = np.array(taken[against])
-    out = []
-    for name, seconds in taken.items():
-        low, middle, high = np.quantile(np.array(seconds) / base, [0.25, 0.5, 0.75])
-        line = {"model": name, "ms": 1000 * float(np.median(seconds)), "ratio": middle, "low": low, "high": high}
-        out.append({k: v if isinstance(v, str) else float(f"{v:.4g}") for k, v in line.items()})
-    return out
+    lines = round_ratios(taken, against).rename(columns={"name": "model"}).to_dict("records")
+    return [{str(k): v if isinstance(v, str) else float(f"{v:.4g}") for k, v in line.items()} for line in lines]
 
 
 @torch.no_grad()
