@@ -99,10 +99,11 @@ def replace_widgets(app, doctree):
 
 
 def extend(app, pagename, templatename, context, doctree):
-    """Give the templates their functions; leave the state of widgets out."""
+    """Give the templates their functions; leave out the state of widgets, and MathJax where nothing is to be set."""
     context |= {"lean_head": lean_head, "mended": mended}
-    known = context.get("script_files", [])
-    context["script_files"] = [f for f in known if STATE not in str(getattr(f, "attributes", ""))]
+    unused = [STATE] if re.search(r'class="[^"]*\bmath\b', context.get("body", "")) else [STATE, "mathjax"]
+    known = [(f, f"{f} {getattr(f, 'attributes', '')}".lower()) for f in context.get("script_files", [])]
+    context["script_files"] = [f for f, text in known if not any(word in text for word in unused)]
 
 
 def setup(app):

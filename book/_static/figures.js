@@ -73,16 +73,29 @@
     document.head.append(script);
   });
 
-  async function draw(place) {
-    if (place.dataset.drawn) return;
-    place.dataset.drawn = "";
+  // Marks whose colour is a number keep an outline that shows on the ground; words beside bars may leave the plot.
+  const outlined = data => data.flatMap((t, k) => (t.marker?.colorscale ? [k] : []));
+  const outline = place => {
+    const at = outlined(place.data);
+    return at.length ? Plotly.restyle(place, {"marker.line.color": inks().font, "marker.line.width": 1}, at) : null;
+  };
+
+  const drawn = new Map();
+  const draw = place => drawn.get(place) || drawn.set(place, made(place)).get(place);
+
+  async function made(place) {
     const {data, layout} = JSON.parse(place.nextElementSibling.textContent);
     const {sliders = [], updatemenus = [], ...rest} = layout;
     await plotly();
     if (sliders.length) rest.height = (rest.height || 400 + SLIDER_HEIGHT) - SLIDER_HEIGHT;
+    if (data.some(t => t.type === "waterfall")) {
+      data.forEach(t => { t.cliponaxis = false; });
+      rest.margin = {...rest.margin, r: Math.max(rest.margin?.r || 0, 44)};
+    }
     place.style.minHeight = `${rest.height || 400}px`;
     place.replaceChildren();
     await Plotly.newPlot(place, data, themed({...rest, autosize: true}), {responsive: true, displayModeBar: false});
+    await outline(place);
     for (const s of sliders) control(place, (s.currentvalue?.prefix || "value").replace(/:\s*$/, ""), s.steps, s.active || 0, true);
     for (const m of updatemenus) control(place, "show", m.buttons, m.active || 0, false);
     place.on("plotly_afterplot", () => legend(place));
@@ -99,6 +112,9 @@
     draw(s.target);
   }), {rootMargin: "600px"});
   places().forEach(place => near.observe(place));
-  new MutationObserver(() => places().forEach(p => p.data && Plotly.relayout(p, themed(p.layout))))
-    .observe(root, {attributes: true, attributeFilter: ["data-theme"]});
+  new MutationObserver(() => places().forEach(async p => {
+    if (!p.data) return;
+    await Plotly.relayout(p, themed(p.layout));
+    await outline(p);
+  })).observe(root, {attributes: true, attributeFilter: ["data-theme"]});
 })();
