@@ -26,19 +26,24 @@ from recsys_lite.notebook import map_drawing
 KEYS = ("app", "repository", "revision", "site")
 
 SETUP = """\
-# Set-up: the same in Colab, in Jupyter and in the repository.
+# Set-up: the same in Colab, in Jupyter, in the repository and in a downloaded folder, where a wheel lies beside it.
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 REPOSITORY, REVISION = {repository}, {revision}
 if importlib.util.find_spec("recsys_lite") is None:
-    if not REPOSITORY:
+    sources = [wheel.as_uri() for wheel in Path.cwd().glob("recsys_lite-*.whl")]
+    sources += ["git+" + REPOSITORY + ("@" + REVISION if REVISION else "")] if REPOSITORY else []
+    if not sources:
         raise ModuleNotFoundError("recsys_lite is missing. In a clone of its repository: pip install -e '.[{extras}]'")
-    source = "recsys-lite[{extras}] @ git+" + REPOSITORY + ("@" + REVISION if REVISION else "")
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
+    command = [sys.executable, "-m", "pip", "install", "recsys-lite[{extras}] @ " + sources[0]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+        for line in pip.stdout:  # PyTorch takes minutes: say what is under way
+            print(line[:88].rstrip(), flush=True)
+    if pip.returncode:
+        raise RuntimeError("pip could not install recsys-lite: see above")
     importlib.invalidate_caches()
 
 import recsys_lite

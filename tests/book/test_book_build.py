@@ -95,6 +95,7 @@ def test_every_chapter_has_a_page_and_its_notebook(site: Path) -> None:
         page = site / "book" / f"{chapter['slug']}.html"
         assert f'download="{chapter["slug"]}.ipynb"' in page.read_text(encoding="utf-8")
         assert page.stat().st_size <= 2_000_000, f"{page.name} is heavy"
+        assert (site / "downloads" / f"{chapter['slug']}.zip").exists()
         download = site / "_sources" / "book" / f"{chapter['slug']}.ipynb"
         assert json.loads(download.read_text())["nbformat"] == 4
 

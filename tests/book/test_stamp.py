@@ -141,14 +141,15 @@ def test_setup_is_python_and_installs_only_from_the_address() -> None:
         assert text.count("install") > 1 and "git+" in text and len(text.splitlines()) <= 25
 
 
-def test_setup_without_address_installs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setup_without_address_installs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
     import subprocess
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("nothing may be run")
 
-    monkeypatch.setattr(subprocess, "run", never)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(subprocess, "Popen", never)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="pip install -e"):
         exec(stamp.setup(UNSET), {})
