@@ -1,4 +1,4 @@
-"""Write what follows from the list of chapters: headers, set-up cells, stored maps, contents, cards, reference pages.
+"""Write what follows from the list of chapters: headers, set-up cells, stored maps, contents, front page, reference pages.
 
 The list is recsys_lite/store/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import apparatus
+import front
 import nbformat
 from chapters import ROOT, by_tag, chapters, notebook_path, read, write, write_notebook
 
@@ -153,31 +154,10 @@ def contents(listed: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def cards(listed: list[dict[str, Any]]) -> str:
-    """The cards of the intro, one a chapter, between their two marks."""
-    lines = []
-    for c in listed:
-        head = c["title"].split(":")[0] + (f", {c['year']}" if c["year"] else "")
-        lines.append(f'<a href="{c["slug"]}.html"><b>{html.escape(head)}</b>{html.escape(c["idea"])}</a>')
-    return "\n".join(['<div class="rl-cards">', *lines, "</div>"])
-
-
-def with_cards(intro: str, listed: list[dict[str, Any]]) -> str:
-    """The intro with its cards rewritten.
-
-    Raises:
-        ValueError: unless it has exactly one block of cards.
-    """
-    text, count = re.subn(r'<div class="rl-cards">.*?</div>', lambda _: cards(listed), intro, flags=re.DOTALL)
-    if count != 1:
-        raise ValueError(f'book/intro.md: got {count} blocks <div class="rl-cards">, expected 1')
-    return text
-
-
 def pages(root: Path) -> dict[Path, str]:
     """The other files that follow from the list of chapters, with the text that they should have."""
     toc, intro = root / "_toc.yml", root / "book" / "intro.md"
-    made = {toc: contents(chapters(root)), intro: with_cards(intro.read_text(encoding="utf-8"), chapters(root))}
+    made = {toc: contents(chapters(root)), intro: front.filled(intro.read_text(encoding="utf-8"), front.blocks(root))}
     return made | apparatus.pages(root)  # they link to the chapters that are written
 
 
