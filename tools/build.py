@@ -8,7 +8,6 @@ python tools/build.py --print    # all on one page, _build/print/recsys-lite.htm
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -19,17 +18,6 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PRINT_SECONDS = 120  # for all figures and formulas of one page
 
 
-def copy_plotly(root: Path = ROOT) -> None:
-    """Put plotly's script, which the plotly wheel carries, beside the other vendored ones."""
-    spec = importlib.util.find_spec("plotly")
-    if spec is None or spec.origin is None:
-        raise SystemExit("plotly is missing: pip install -e '.[book]'")
-    source = Path(spec.origin).parent / "package_data" / "plotly.min.js"
-    target = root / "book" / "_static" / "vendor" / "plotly.min.js"
-    if not target.exists() or target.stat().st_size != source.stat().st_size:
-        shutil.copyfile(source, target)
-
-
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", action="store_true", help="remove _build first")
@@ -37,16 +25,22 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     asked = parser.parse_args(arguments)
     if asked.clean:
         shutil.rmtree(root / "_build", ignore_errors=True)
-    copy_plotly(root)
     # -n and -W: a missing reference is a warning, a warning is a failure
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "-n", "-W", "--keep-going"]
     if asked.print:
         done = subprocess.run([*command, "--builder", "singlehtml"], cwd=root).returncode
         return done or print_book(root)
-    done = subprocess.run(command, cwd=root).returncode
+    built = root / "_build" / "html" / ".built"  # tools/start.py compares the sources with it
+    done = subprocess.run([*command, *(["--all"] if look_changed(built, root) else [])], cwd=root).returncode
     if not done:
-        (root / "_build" / "html" / ".built").touch()  # tools/start.py compares the sources with it
+        built.touch()
     return done
+
+
+def look_changed(built: Path, root: Path = ROOT) -> bool:
+    """Whether what all pages are made with changed since the last build: Sphinx compares the chapters only."""
+    parts = [p for part in ("_ext", "_static", "_templates") for p in (root / "book" / part).rglob("*.*")]
+    return built.exists() and max(p.stat().st_mtime for p in parts if p.is_file()) > built.stat().st_mtime
 
 
 def print_book(root: Path = ROOT) -> int:

@@ -1,4 +1,4 @@
-"""Write what follows from the list of chapters: headers, set-up cells, stored maps, contents, cards, reference pages.
+"""Write what follows from the list of chapters: headers, set-up cells, stored maps, contents, front page, reference pages.
 
 The list is recsys_lite/store/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import apparatus
+import front
 import nbformat
 from chapters import ROOT, by_tag, chapters, notebook_path, read, write, write_notebook
 
@@ -26,19 +27,24 @@ from recsys_lite.notebook import map_drawing
 KEYS = ("app", "repository", "revision", "site")
 
 SETUP = """\
-# Set-up: the same in Colab, in Jupyter and in the repository.
+# Set-up: the same in Colab, in Jupyter, in the repository and in a downloaded folder, where a wheel lies beside it.
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 REPOSITORY, REVISION = {repository}, {revision}
 if importlib.util.find_spec("recsys_lite") is None:
-    if not REPOSITORY:
+    sources = [wheel.as_uri() for wheel in Path.cwd().glob("recsys_lite-*.whl")]
+    sources += ["git+" + REPOSITORY + ("@" + REVISION if REVISION else "")] if REPOSITORY else []
+    if not sources:
         raise ModuleNotFoundError("recsys_lite is missing. In a clone of its repository: pip install -e '.[{extras}]'")
-    source = "recsys-lite[{extras}] @ git+" + REPOSITORY + ("@" + REVISION if REVISION else "")
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
+    command = [sys.executable, "-m", "pip", "install", "recsys-lite[{extras}] @ " + sources[0]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+        for line in pip.stdout:  # PyTorch takes minutes: say what is under way
+            print(line[:88].rstrip(), flush=True)
+    if pip.returncode:
+        raise RuntimeError("pip could not install recsys-lite: see above")
     importlib.invalidate_caches()
 
 import recsys_lite
@@ -148,31 +154,10 @@ def contents(listed: list[dict[str, Any]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def cards(listed: list[dict[str, Any]]) -> str:
-    """The cards of the intro, one a chapter, between their two marks."""
-    lines = []
-    for c in listed:
-        head = c["title"].split(":")[0] + (f", {c['year']}" if c["year"] else "")
-        lines.append(f'<a href="{c["slug"]}.html"><b>{html.escape(head)}</b>{html.escape(c["idea"])}</a>')
-    return "\n".join(['<div class="rl-cards">', *lines, "</div>"])
-
-
-def with_cards(intro: str, listed: list[dict[str, Any]]) -> str:
-    """The intro with its cards rewritten.
-
-    Raises:
-        ValueError: unless it has exactly one block of cards.
-    """
-    text, count = re.subn(r'<div class="rl-cards">.*?</div>', lambda _: cards(listed), intro, flags=re.DOTALL)
-    if count != 1:
-        raise ValueError(f'book/intro.md: got {count} blocks <div class="rl-cards">, expected 1')
-    return text
-
-
 def pages(root: Path) -> dict[Path, str]:
     """The other files that follow from the list of chapters, with the text that they should have."""
     toc, intro = root / "_toc.yml", root / "book" / "intro.md"
-    made = {toc: contents(chapters(root)), intro: with_cards(intro.read_text(encoding="utf-8"), chapters(root))}
+    made = {toc: contents(chapters(root)), intro: front.filled(intro.read_text(encoding="utf-8"), front.blocks(root))}
     return made | apparatus.pages(root)  # they link to the chapters that are written
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import http.server
+import io
 import os
 import signal
 import socket
@@ -14,9 +16,11 @@ import time
 import urllib.request
 import webbrowser
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(__file__).parents[1]
 BOOK = ROOT / "_build" / "html"
+TEXT = {".html", ".css", ".js", ".json", ".svg", ".txt", ".ipynb"}  # files that gzip makes smaller
 
 
 def free_port(first: int) -> int:
@@ -50,14 +54,36 @@ def book_is_fresh() -> bool:
     return max(p.stat().st_mtime for p in sources) <= built.stat().st_mtime
 
 
-def serve_book(port: int) -> http.server.ThreadingHTTPServer:
+@functools.lru_cache(maxsize=256)
+def compressed(path: str, changed: float) -> bytes:
+    """A file as gzip; ``changed`` is its time of change, so that a new build is served."""
+    return gzip.compress(Path(path).read_bytes(), 6)
+
+
+class Pages(http.server.SimpleHTTPRequestHandler):
+    """Files of the book, text compressed for browsers that take it so."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        path = Path(self.translate_path(self.path))
+        takes = "gzip" in self.headers.get("Accept-Encoding", "")
+        if not (takes and path.suffix in TEXT and path.is_file()):
+            return super().send_head()
+        body = compressed(str(path), path.stat().st_mtime)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Vary", "Accept-Encoding")
+        self.end_headers()
+        return io.BytesIO(body)
+
+
+def serve_book(port: int, book: Path = BOOK) -> http.server.ThreadingHTTPServer:
     """Serve the built book on the loopback address, in a thread of its own."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Quiet, directory=str(BOOK)))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Pages, directory=str(book)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 

@@ -2,12 +2,15 @@
 
 import html
 import json
-import zipfile
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOWNLOAD = '<span class="rl-download"></span>'  # tools/stamp.py leaves this place in each chapter's header
-ARCHIVE = "notebooks.zip"
+DOWNLOADS = "downloads"
+sys.path.insert(0, str(ROOT / "tools"))
+
+from downloads import write_downloads  # noqa: E402
 
 
 def _is_thebe(file):
@@ -34,8 +37,10 @@ def finish_page(app, pagename, templatename, context, doctree):
         context[kind] = [file for file in context.get(kind, []) if not _is_thebe(file)]
     name = pagename.rsplit("/", 1)[-1]
     if DOWNLOAD in context.get("body", ""):
+        folder = context["pathto"](f"{DOWNLOADS}/{name}.zip", 1)
         source = context["pathto"](f"_sources/{pagename}.ipynb", 1)
-        link = f'<a href="{source}" download="{name}.ipynb">Download notebook</a>'
+        link = f'<a href="{folder}" download="{name}.zip">Download to run</a>'
+        link += f'<a href="{source}" download="{name}.ipynb">Notebook only</a>'
         context["body"] = context["body"].replace(DOWNLOAD, link)
     if doctree is not None:
         chapters = json.loads((ROOT / "recsys_lite" / "store" / "chapters.json").read_text(encoding="utf-8"))
@@ -44,14 +49,9 @@ def finish_page(app, pagename, templatename, context, doctree):
 
 
 def archive(app, exception):
-    """All notebooks in one file beside the pages; the same notebooks give the same bytes."""
-    if exception is not None or app.builder.name != "html":
-        return
-    with zipfile.ZipFile(Path(app.outdir) / ARCHIVE, "w", zipfile.ZIP_DEFLATED) as made:
-        for path in sorted((ROOT / "book").glob("*.ipynb")):
-            entry = zipfile.ZipInfo(f"recsys-lite/{path.name}", (2020, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            made.writestr(entry, path.read_bytes())
+    """The folders that readers take away and run, beside the pages."""
+    if exception is None and app.builder.name == "html":
+        write_downloads(Path(app.outdir) / DOWNLOADS)
 
 
 def setup(app):

@@ -1,7 +1,10 @@
-// Draw the figures that the notebooks stored, in the colours of the page, and again when the reader changes the theme.
+// Draw the figures that the notebooks stored, each when it comes near, in the colours of the page, and again when the
+// reader changes the theme. Sliders and menus are HTML: keys and screen readers work them.
 (() => {
-  const dark = () => document.documentElement.dataset.theme === "dark";
+  const root = document.documentElement;
+  const dark = () => root.dataset.theme === "dark";
   const inks = () => dark() ? {font: "#d6dae0", grid: "rgba(200,205,215,0.18)"} : {font: "#2b3037", grid: "rgba(60,70,85,0.16)"};
+  const SLIDER_HEIGHT = 90; // px that recsys_lite.notebook adds to a figure for plotly's own slider
 
   function themed(layout) {
     const {font, grid} = inks();
@@ -12,46 +15,106 @@
     }
     out.hoverlabel = {bgcolor: dark() ? "#20242b" : "#ffffff", font: {color: font}};
     delete out.template;
-    if (layout.legend && layout.legend.orientation === "h" && (layout.legend.y < 0 || (layout.sliders || []).length)) {  // clear of the axis title
+    if (layout.legend?.orientation === "h" && layout.legend.y < 0) {  // clear of the axis title
       out.legend = {...layout.legend, yref: "container", y: 0, yanchor: "bottom"};
-    }
-    const ground = dark() ? "#2a2f37" : "#eef0f3";
-    if (out.updatemenus) out.updatemenus = out.updatemenus.map(m => ({...m, font: {color: font}, bgcolor: ground, bordercolor: grid}));
-    if ((out.sliders || []).length) {  // above the plot: below it are the names of fields, long ones on a telephone
-      const place = {y: 1, yanchor: "bottom", pad: {t: 0, b: 26}, font: {color: font}, bgcolor: dark() ? "#4a515c" : "#e3e6ea"};
-      out.sliders = out.sliders.map(s => ({...s, ...place}));
-      const title = layout.title?.text || "", lines = title && title.split("<br>").length;
-      out.margin = {...layout.margin, t: 92 + (title ? 10 + 20 * lines : 0)};
-      if (title) out.title = {...layout.title, yref: "container", y: 1, yanchor: "top", pad: {t: 10 * lines}};
     }
     return out;
   }
 
-  function draw(place) {
-    const stored = JSON.parse(place.nextElementSibling.textContent);
-    place.replaceChildren();
-    Plotly.newPlot(place, {
-      data: stored.data, layout: themed({...stored.layout, autosize: true}), frames: stored.frames || [],
-      config: {responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtonsToRemove: ["lasso2d", "select2d"]},
-    });
+  // A slider (numbers or words in order) or a menu, in front of its figure.
+  function control(place, name, steps, active, range) {
+    const box = document.createElement("div"), label = document.createElement("label");
+    const input = document.createElement(range ? "input" : "select"), shown = document.createElement("output");
+    box.className = "rl-control";
+    label.append(`${name} `, input);
+    box.append(label);
+    if (range) {
+      Object.assign(input, {type: "range", min: 0, max: steps.length - 1, step: 1});
+      box.append(shown);
+    } else {
+      steps.forEach((s, k) => input.append(new Option(s.label, k)));
+    }
+    input.value = active;
+    const say = () => {
+      shown.value = steps[input.value].label;
+      if (range) input.setAttribute("aria-valuetext", shown.value);
+    };
+    input.addEventListener("input", () => { say(); Plotly.update(place, ...structuredClone(steps[input.value].args)); });
+    say();
+    place.before(box);
   }
 
-  const places = () => document.querySelectorAll(".rl-plotly");
-  document.addEventListener("DOMContentLoaded", () => {
-    places().forEach(draw);
-    new MutationObserver(() => places().forEach(p => p.data && Plotly.relayout(p, themed(p.layout))))
-      .observe(document.documentElement, {attributes: true, attributeFilter: ["data-theme"]});
+  // Legends hide and show their rows by keyboard, too.
+  function legend(place) {
+    for (const toggle of place.querySelectorAll(".legendtoggle")) {
+      const name = toggle.closest(".traces")?.textContent.trim();
+      if (toggle.tabIndex === 0 || !name) continue;
+      toggle.setAttribute("tabindex", "0");
+      toggle.setAttribute("role", "button");
+      toggle.setAttribute("aria-label", `show or hide ${name}`);
+      toggle.addEventListener("keydown", event => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        const at = place.data.flatMap((t, k) => (t.name === name && t.visible !== false ? [k] : []));
+        const off = at.every(k => place.data[k].visible === "legendonly");
+        Plotly.restyle(place, {visible: off ? true : "legendonly"}, at)
+          .then(() => [...place.querySelectorAll(".legendtoggle")].find(t => t.ariaLabel?.endsWith(` ${name}`))?.focus());
+      });
+    }
+    if (place.querySelector(".legendtoggle[tabindex]")) place.setAttribute("role", "group");
+  }
+
+  let loading;
+  const plotly = () => loading ??= new Promise((done, failed) => {
+    const script = document.createElement("script");
+    script.src = `${root.dataset.content_root || "./"}_static/vendor/plotly-book.min.js`;
+    script.onload = done;
+    script.onerror = failed;
+    document.head.append(script);
   });
 
-  // On paper nothing unfolds: answers and solutions are shown, and put back afterwards.
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details:not([open])").forEach(d => { d.open = true; d.dataset.printed = ""; }));
-  window.addEventListener("afterprint", () => document.querySelectorAll("details[data-printed]").forEach(d => { d.open = false; delete d.dataset.printed; }));
+  // Marks whose colour is a number keep an outline that shows on the ground; words beside bars may leave the plot.
+  const outlined = data => data.flatMap((t, k) => (t.marker?.colorscale ? [k] : []));
+  const outline = place => {
+    const at = outlined(place.data);
+    return at.length ? Plotly.restyle(place, {"marker.line.color": inks().font, "marker.line.width": 1}, at) : null;
+  };
 
-  // A formula in a line does not break: where it is wider than its paragraph, it scrolls.
-  window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(() => {
-    for (const formula of document.querySelectorAll('mjx-container:not([display="true"])')) {
-      const room = formula.closest("p, li, td, dd, summary, details");
-      if (room && formula.getBoundingClientRect().right > room.getBoundingClientRect().right + 1) formula.classList.add("rl-wide");
+  const drawn = new Map();
+  const draw = place => drawn.get(place) || drawn.set(place, made(place)).get(place);
+
+  async function made(place) {
+    const {data, layout} = JSON.parse(place.nextElementSibling.textContent);
+    const {sliders = [], updatemenus = [], ...rest} = layout;
+    await plotly();
+    if (sliders.length) rest.height = (rest.height || 400 + SLIDER_HEIGHT) - SLIDER_HEIGHT;
+    if (data.some(t => t.type === "waterfall")) {
+      data.forEach(t => { t.cliponaxis = false; });
+      rest.margin = {...rest.margin, r: Math.max(rest.margin?.r || 0, 44)};
     }
-  }));
+    place.style.minHeight = `${rest.height || 400}px`;
+    place.replaceChildren();
+    await Plotly.newPlot(place, data, themed({...rest, autosize: true}), {responsive: true, displayModeBar: false});
+    await outline(place);
+    for (const s of sliders) control(place, (s.currentvalue?.prefix || "value").replace(/:\s*$/, ""), s.steps, s.active || 0, true);
+    for (const m of updatemenus) control(place, "show", m.buttons, m.active || 0, false);
+    place.on("plotly_afterplot", () => legend(place));
+    legend(place);
+  }
+
+  const places = () => [...document.querySelectorAll(".rl-plotly")];
+  const drawAll = () => Promise.all(places().map(draw));
+  window.recsysLite = {drawAll};
+  if (new URLSearchParams(location.search).has("print")) drawAll();
+  const near = new IntersectionObserver(seen => seen.forEach(s => {
+    if (!s.isIntersecting) return;
+    near.unobserve(s.target);
+    draw(s.target);
+  }), {rootMargin: "600px"});
+  places().forEach(place => near.observe(place));
+  new MutationObserver(() => places().forEach(async p => {
+    if (!p.data) return;
+    await Plotly.relayout(p, themed(p.layout));
+    await outline(p);
+  })).observe(root, {attributes: true, attributeFilter: ["data-theme"]});
 })();

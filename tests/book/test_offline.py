@@ -1,7 +1,6 @@
-"""What the book's own extension adds to the pages: previews of links, all notebooks in one file."""
+"""What the book's own extension adds to the pages: previews of links, folders to take away."""
 
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,16 +25,6 @@ def test_a_preview_has_its_picture_where_the_book_has_an_address():
     assert (ROOT / "book" / "_static" / "preview.png").stat().st_size > 10_000
 
 
-def test_all_notebooks_come_in_one_file_of_the_same_bytes(tmp_path):
-    app = SimpleNamespace(builder=SimpleNamespace(name="html"), outdir=tmp_path)
-    offline.archive(app, None)
-    first = (tmp_path / offline.ARCHIVE).read_bytes()
-    offline.archive(app, None)
-    assert (tmp_path / offline.ARCHIVE).read_bytes() == first
-    names = zipfile.ZipFile(tmp_path / offline.ARCHIVE).namelist()
-    assert set(names) == {f"recsys-lite/{p.name}" for p in (ROOT / "book").glob("*.ipynb")}
-
-
-def test_a_failed_build_leaves_no_archive(tmp_path):
+def test_a_failed_build_leaves_no_downloads(tmp_path):
     offline.archive(SimpleNamespace(builder=SimpleNamespace(name="html"), outdir=tmp_path), ValueError())
-    assert not (tmp_path / offline.ARCHIVE).exists()
+    assert not (tmp_path / offline.DOWNLOADS).exists()
