@@ -9,6 +9,7 @@ from .metrics import auc, auc_interval, calibration_table, evaluate, grouped_auc
 from .power import compare_counts, exact, holm, smallest_effect
 from .ranking import evaluate_ranking, hit_rate, ndcg, place, places, score_all
 from .report import bootstrap_gaps, standings
+from .stored import compare_stored, together
 
 __all__ = [
     "Retriever",
@@ -22,6 +23,7 @@ __all__ = [
     "compare_all",
     "compare_counts",
     "compare_runs",
+    "compare_stored",
     "counter_auc",
     "earlier",
     "evaluate",
@@ -42,5 +44,6 @@ __all__ = [
     "score_all",
     "smallest_effect",
     "standings",
+    "together",
     "top_k",
 ]

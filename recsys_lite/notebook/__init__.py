@@ -5,13 +5,16 @@ from .figures import display_bundle, drawing, here, map_drawing, show, show_svg,
 from .filter_table import show_filtered
 from .tables import show_table
 from .traces import show_row, show_steps
+from .words import ask, say
 
 __all__ = [
+    "ask",
     "display_bundle",
     "drawing",
     "explore",
     "here",
     "map_drawing",
+    "say",
     "show",
     "show_filtered",
     "show_row",
