@@ -3,6 +3,7 @@
 from .controls import explore
 from .figures import display_bundle, drawing, here, map_drawing, show, show_svg, tabs
 from .filter_table import show_filtered
+from .row_drawing import row_drawing
 from .tables import show_table
 from .traces import show_row, show_steps
 from .words import ask, say
@@ -14,6 +15,7 @@ __all__ = [
     "explore",
     "here",
     "map_drawing",
+    "row_drawing",
     "say",
     "show",
     "show_filtered",

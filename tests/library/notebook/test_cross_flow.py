@@ -11,7 +11,8 @@ from torch.testing import assert_close
 
 from recsys_lite.explain.crosses import field_lengths
 from recsys_lite.models import DCN, DCNV2, GDCN
-from recsys_lite.plots.cross_flow import cross_drawing, row_drawing, strongest
+from recsys_lite.notebook import row_drawing
+from recsys_lite.plots.cross_flow import cross_drawing, strongest
 from recsys_lite.plots.diagrams import WIDTH
 
 ROW = tiny_rows(5)[2]
