@@ -6,7 +6,7 @@ from .filter_table import show_filtered
 from .row_drawing import row_drawing
 from .tables import show_table
 from .traces import show_row, show_steps
-from .words import ask, say
+from .words import ask, say, told
 
 __all__ = [
     "ask",
@@ -24,4 +24,5 @@ __all__ = [
     "show_svg",
     "show_table",
     "tabs",
+    "told",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,37 @@ from .figures import display_bundle
 
 
 def say(text: str) -> None:
-    """Show a text in Markdown whose numbers were computed, so that prose cannot drift from its results."""
+    """Show a text in Markdown whose numbers were computed, so that prose cannot drift from its results.
+
+    Indents are dropped, and a hyphen before a digit becomes a minus sign.
+    """
     plain = "\n".join(line.strip() for line in text.strip().splitlines())
+    plain = re.sub(r"(?<![\w-])-(?=\d)", "−", plain)
     display_bundle({"text/markdown": plain, "text/plain": plain})
+
+
+def told(v: Any, brief: bool = False) -> str:
+    """A verdict in prose: difference, 95 % interval, word, and what would decide an open case.
+
+    Args:
+        v: a :class:`~recsys_lite.evaluation.Verdict`, or a row of a table of verdicts.
+        brief: without interval and need. Default false.
+
+    Example:
+        >>> from recsys_lite.evaluation import compare_runs
+        >>> v = compare_runs([0.81, 0.83, 0.82], [0.80, 0.81, 0.81], paired=True)
+        >>> told(v), told(v, brief=True)
+        ('+0.0133 [−0.0010, +0.0277], undecided: about 4 seeds would decide', '+0.0133, undecided')
+    """
+    word = v.word.replace("δ", f"{v.delta:g}")
+    if brief:
+        return _minus(f"{v.difference:+.4f}, ") + word
+    needed = f": {v.needed} would decide" if v.needed else ""
+    return _minus(f"{v.difference:+.4f} [{v.low:+.4f}, {v.high:+.4f}], ") + word + needed
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def ask(answer: Any, expected: Any | Callable[[], Any], *, hint: str = "", tolerance: float = 1e-3) -> bool:
@@ -31,7 +60,8 @@ def ask(answer: Any, expected: Any | Callable[[], Any], *, hint: str = "", toler
 
     Example:
         >>> ask((None, 4), lambda: (2, 4), hint="Multiply first.")
-        Not answered yet: put your answer in place of None (entry 1 of 2). Hint: Multiply first.
+        Not answered yet: put your answer in place of None (entry 1 of 2).
+        Hint: Multiply first.
         False
         >>> ask((2, 5), lambda: (2, 4))
         Not yet: entry 2 of 2 is wrong.
@@ -42,7 +72,7 @@ def ask(answer: Any, expected: Any | Callable[[], Any], *, hint: str = "", toler
     """
     right = _listed(expected() if callable(expected) else expected)
     given = _listed(answer)
-    tail = f" Hint: {hint}" if hint else ""
+    tail = f"\nHint: {hint}" if hint else ""
     if answer is None or any(a is None for a in given):
         which = [k for k, a in enumerate(given, 1) if a is None] if answer is not None else []
         print(f"Not answered yet: put your answer in place of None{_places(which, len(right))}.{tail}")

@@ -51,8 +51,14 @@ def titled(figure: go.Figure, finding: str, width: int = 46) -> go.Figure:
     lines = textwrap.wrap(finding, width)
     top = 30 + 20 * len(lines)
     height = (figure.layout.height or 360) - (figure.layout.margin.t or 40) + top
-    title = {"text": "<br>".join(lines), "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 1, "yanchor": "top"}
-    figure.update_layout(title={**title, "pad": {"t": 8}}, margin={"t": top}, height=height)
+    title = {"text": "<br>".join(lines), "font": {"size": 14}, "x": 0, "xanchor": "left"}
+    title |= {
+        "yref": "container",
+        "y": 1,
+        "yanchor": "top",
+        "pad": {"t": 10 * len(lines)},
+    }  # as book/_static/figures.js
+    figure.update_layout(title=title, margin={"t": top}, height=height)
     return figure
 
 

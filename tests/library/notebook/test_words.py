@@ -4,17 +4,28 @@ import numpy as np
 import pytest
 import torch
 
-from recsys_lite.notebook import ask, say, words
+from recsys_lite.evaluation import compare_runs, compare_stored
+from recsys_lite.notebook import ask, say, told, words
 
 
 def test_say_shows_markdown_without_indents(monkeypatch):
     shown = []
     monkeypatch.setattr(words, "display_bundle", shown.append)
     say("""
-        **AUC** is 0.75.
+        **AUC** is 0.75, not -0.75 in GPT-4, 2-3 [-1, 1].
         It rose.
     """)
-    assert shown == [dict.fromkeys(("text/markdown", "text/plain"), "**AUC** is 0.75.\nIt rose.")]
+    assert shown == [
+        dict.fromkeys(("text/markdown", "text/plain"), "**AUC** is 0.75, not −0.75 in GPT-4, 2-3 [−1, 1].\nIt rose.")
+    ]
+
+
+def test_a_verdict_and_a_row_of_a_table_read_alike():
+    equal = compare_runs([0.8, 0.8002, 0.8001], [0.8001, 0.8, 0.8002])
+    assert told(equal).endswith("], equal within 0.002") and told(equal).startswith("+0.0000 [−0.000")
+    table = compare_stored("criteo-sample", "click", "dcn_v2", ["dcn"])
+    assert told(next(table.itertuples())) == told(table.iloc[0])
+    assert told(table.iloc[0], brief=True) == f"−{-table.difference[0]:.4f}, {table.word[0]}"
 
 
 @pytest.mark.parametrize("answer", [None, (None, None), (6.0, None)])
@@ -30,8 +41,8 @@ def test_wrong_entries_are_counted_and_not_corrected(capsys):
     assert not ask((1, 2), (1, 2, 3))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Not yet: entries 2, 3 of 3 are wrong."
-    assert lines[1] == "Not yet: the answer is wrong. Hint: Count again."
-    assert lines[2] == "Not yet: expected 3 entries, got 2."
+    assert lines[1:3] == ["Not yet: the answer is wrong.", "Hint: Count again."]
+    assert lines[3] == "Not yet: expected 3 entries, got 2."
 
 
 @pytest.mark.parametrize(("given", "right", "so"), [
