@@ -10,6 +10,7 @@ from .power import compare_counts, exact, holm, smallest_effect
 from .ranking import evaluate_ranking, hit_rate, ndcg, place, places, score_all
 from .report import bootstrap_gaps, standings
 from .scoring import score
+from .stored import compare_stored, together
 
 __all__ = [
     "Retriever",
@@ -23,6 +24,7 @@ __all__ = [
     "compare_all",
     "compare_counts",
     "compare_runs",
+    "compare_stored",
     "counter_auc",
     "earlier",
     "evaluate",
@@ -44,5 +46,6 @@ __all__ = [
     "score_all",
     "smallest_effect",
     "standings",
+    "together",
     "top_k",
 ]

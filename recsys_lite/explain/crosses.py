@@ -12,6 +12,7 @@ from ..evaluation import metrics
 from ..fields import Rows
 from ..layers import CrossNetMix, CrossNetV2, on_cpu
 from ..models import DCNV2, GDCN
+from ..models.cross_model import CrossModel
 
 
 def with_full_matrices(model: DCNV2) -> DCNV2:
@@ -82,6 +83,37 @@ def gate_shares(model: DCNV2, rows: Rows, layer: int = 0) -> pd.DataFrame:
         raise ValueError(f"gate_shares: layer {layer} of {model.cross.depth}")
     shares = model.cross.gates(layer, model.cross.states(model.input(rows))[layer])
     return pd.DataFrame(shares.numpy(), columns=[f"expert {k + 1}" for k in range(shares.shape[1])])
+
+
+@torch.no_grad()
+def field_lengths(model: CrossModel, row: Rows, layer: int = 0) -> pd.DataFrame:
+    """How long each field's part of a cross layer's input, of what it adds, and of its output is, in one row.
+
+    Returns:
+        a line per field, with the Euclidean lengths as columns ``x₀``, ``adds`` and ``x₁`` (for the first layer).
+
+    Raises:
+        ValueError: for other than one row, or a layer that does not exist (they count from 0).
+    """
+    if len(row) != 1:
+        raise ValueError(f"field_lengths: got {len(row)} rows, expected one")
+    if not 0 <= layer < model.cross.depth:
+        raise ValueError(f"field_lengths: layer {layer} of {model.cross.depth}")
+    states = model.cross.states(model.input(row))
+    before, after = states[layer][0], states[layer + 1][0]
+    columns = {f"x{_low(layer)}": before, "adds": after - before, f"x{_low(layer + 1)}": after}
+    lengths = {n: [v[place].norm().item() for place in model.input.blocks.values()] for n, v in columns.items()}
+    return pd.DataFrame(lengths, index=list(model.input.blocks))
+
+
+def _low(number: int) -> str:
+    """A number in subscript.
+
+    Example:
+        >>> _low(12)
+        '₁₂'
+    """
+    return str(number).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
 @torch.no_grad()

@@ -94,13 +94,14 @@ class CrossNetV2(CrossLayers):
         layers: L. Default 3.
         rank: r. Default 0: a full matrix. The paper advises N/4 to start with.
 
-    Shapes: (B, N) -> (B, N). ``weight`` (L, N, N), or ``u`` and ``v`` (L, N, r), start Xavier-normal, ``bias`` (L, N)
-    at zero (as in TorchRec; the paper does not say).
+    Shapes: (B, N) -> (B, N). ``weight`` (L, N, N), or ``u`` and ``v`` (L, N, r), start Xavier-normal as in TorchRec;
+    the paper starts He-normal (section 7.1.3), √2 times as wide for a full matrix. ``bias`` (L, N) at zero, as in the
+    paper.
 
     Raises:
         ValueError: if a size is below 1, the rank is negative, or the input has another width.
 
-    Source: Wang et al., DCN V2, WWW 2021, eqs. 1 and 3. Derived in the chapter *DCN V2*.
+    Source: Wang et al., DCN V2, WWW 2021, eqs. 1 and 2. Derived in the chapter *DCN V2*.
 
     Example:
         >>> cross = CrossNetV2(2, layers=1)
@@ -158,7 +159,7 @@ class CrossNetMix(CrossLayers):
     Raises:
         ValueError: if a size is below 1, the activation is unknown, or the input has another width.
 
-    Source: Wang et al., DCN V2, WWW 2021, eqs. 4 and 5. Derived in the chapter *DCN V2*.
+    Source: Wang et al., DCN V2, WWW 2021, eqs. 3 and 4. Derived in the chapter *DCN V2*.
     """
 
     def __init__(self, inputs: int, layers: int = 3, rank: int = 16, experts: int = 4, activation: Activation = "tanh"):

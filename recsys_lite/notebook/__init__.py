@@ -3,15 +3,20 @@
 from .controls import explore
 from .figures import display_bundle, drawing, here, map_drawing, show, show_svg, tabs
 from .filter_table import show_filtered
+from .row_drawing import row_drawing
 from .tables import show_table
 from .traces import show_row, show_steps
+from .words import ask, say, told
 
 __all__ = [
+    "ask",
     "display_bundle",
     "drawing",
     "explore",
     "here",
     "map_drawing",
+    "row_drawing",
+    "say",
     "show",
     "show_filtered",
     "show_row",
@@ -19,4 +24,5 @@ __all__ = [
     "show_svg",
     "show_table",
     "tabs",
+    "told",
 ]

@@ -5,6 +5,7 @@ Magnitudes use a sequential scale, signed values a diverging one centred on 0, a
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,27 @@ def empty(height: int = 360, **layout: Any) -> go.Figure:
             **layout,
         }
     )
+
+
+def titled(figure: go.Figure, finding: str, width: int = 46) -> go.Figure:
+    """The figure with its finding as the title, in lines of at most ``width`` signs that fit a telephone.
+
+    Example:
+        >>> titled(empty(), "The three planted pairs are the three largest blocks", 30).layout.title.text
+        'The three planted pairs are<br>the three largest blocks'
+    """
+    lines = textwrap.wrap(finding, width)
+    top = 30 + 20 * len(lines)
+    height = (figure.layout.height or 360) - (figure.layout.margin.t or 40) + top
+    title = {"text": "<br>".join(lines), "font": {"size": 14}, "x": 0, "xanchor": "left"}
+    title |= {
+        "yref": "container",
+        "y": 1,
+        "yanchor": "top",
+        "pad": {"t": 10 * len(lines)},
+    }  # as book/_static/figures.js
+    figure.update_layout(title=title, margin={"t": top}, height=height)
+    return figure
 
 
 def heatmap(

@@ -1,5 +1,11 @@
 """The chapter's own code: loops, vectors, experts, module and views agree with each other and with the library."""
 
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -9,10 +15,18 @@ from tiny import rows as tiny_rows
 from torch.testing import assert_close
 
 from recsys_lite.data.simulated.planted import planted
+from recsys_lite.evaluation import compare_runs, compare_stored
 from recsys_lite.explain.crosses import gate_shares
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import CrossNetMix, CrossNetV2
-from recsys_lite.models import DCNV2
+from recsys_lite.models import DCN, DCNV2
+from recsys_lite.notebook import told
+from recsys_lite.store import RESULTS, read_json
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/dcn_v2.ipynb")
 
@@ -127,26 +141,93 @@ def test_a_model_cut_to_full_rank_is_itself_and_to_less_is_not():
     assert torch.linalg.matrix_rank(cut.cross.weight.detach(), atol=1e-4).tolist() == [2, 2]
 
 
-def test_rescaling_a_field_changes_its_column_of_the_map_only():
+@pytest.mark.parametrize(("width", "rank", "experts"), [(10, 0, 0), (10, 3, 0), (12, 2, 4)])
+def test_parameters_of_a_layer(width, rank, experts):
+    layer = CrossNetMix(width, 1, rank, experts) if experts else CrossNetV2(width, 1, rank)
+    assert chapter.layer_parameters(width, rank, experts) == sum(p.numel() for p in layer.parameters())
+
+
+def test_a_pair_is_cut_in_both_orders_and_all_layers():
     torch.manual_seed(0)
     model, rows = DCNV2(FIELDS, dim=4, std=1.0), tiny_rows(30)
-    other = chapter.rescaled(model, "user", 0.5)
-    assert_close(other(rows), model(rows), rtol=1e-4, atol=1e-4)
-    grown = chapter.explain.cross_strength(other) / chapter.explain.cross_strength(model)
-    assert grown["user"].to_numpy() == pytest.approx(2.0, rel=1e-4)
-    assert grown.drop(columns="user").to_numpy() == pytest.approx(1.0, rel=1e-4)
+    cut = chapter.without(model, "user", "item")
+    a, b = model.input.blocks["user"], model.input.blocks["item"]
+    gone = cut.cross.weight == 0
+    assert gone[:, a, b].all() and gone[:, b, a].all()
+    assert int(gone.sum()) == 2 * 2 * 4 * 4 and not torch.allclose(cut(rows), model(rows))
 
 
-@pytest.mark.parametrize(("width", "rank", "experts"), [(10, 0, 0), (10, 3, 0), (12, 2, 4)])
-def test_numbers_of_a_layer(width, rank, experts):
-    layer = CrossNetMix(width, 1, rank, experts) if experts else CrossNetV2(width, 1, rank)
-    assert chapter.layer_numbers(width, rank, experts) == sum(p.numel() for p in layer.parameters())
+def test_the_factors_of_dcn_are_one_number_a_row_and_those_of_dcn_v2_are_not():
+    torch.manual_seed(0)
+    dcn, v2, rows = DCN(FIELDS, dim=4, std=1.0), DCNV2(FIELDS, dim=4, std=1.0), tiny_rows(6)
+    with torch.no_grad():
+        dcn.cross.bias.normal_()
+    one = chapter.factors(dcn, rows, dcn.cross.bias[0]).to_numpy()
+    scales = dcn.cross.scales(dcn.input(rows))[0][:, 0].detach()
+    assert_close(torch.tensor(one), scales[:, None].expand(one.shape), rtol=1e-3, atol=1e-3)
+    assert chapter.factors(v2, rows).to_numpy().std(axis=1).min() > 0.1
 
 
-def test_the_trend_is_the_mean_rank_correlation_and_how_often_chance_reaches_it():
-    rising = pd.DataFrame([[1.0, 2, 3, 4, 5], [2.0, 3, 5, 8, 9]])
-    assert chapter.trend(rising) == (pytest.approx(1.0), pytest.approx(1 / 2000))  # one table of 14,400
-    found, chance = chapter.trend(rising[rising.columns[::-1]])
-    assert found == pytest.approx(-1.0) and chance == 1
-    assert chapter.trend(pd.DataFrame([[1.0, 2, 3], [3.0, 2, 1]]))[0] == pytest.approx(0.0)
-    assert 0.1 < chapter.trend(pd.DataFrame([[1.0, 2, 3]]))[1] < 0.25  # one of six orders
+def test_a_rank_correlation_and_its_interval_by_hand():
+    x, y = range(20), [*range(10), *reversed(range(10, 20))]
+    r, low, high = chapter.rank_correlation(x, y)
+    assert r == pytest.approx(1 - 6 * 330 / (20 * 399))  # Spearman's formula: the last ten are reversed, 330 = Σ d²
+    half = 1.96 * ((1 + r**2 / 2) / 17) ** 0.5
+    assert (low, high) == pytest.approx(tuple(float(np.tanh(np.arctanh(r) + k * half)) for k in (-1, 1)))
+
+
+def verdict(values, against):
+    return compare_runs(values, against, paired=True)
+
+
+@pytest.mark.parametrize(("found", "claimed", "says"), [
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), 0.0015, "agrees"),
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), -1.0, "disagrees"),
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), 0.0, "disagrees"),
+    (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 0.0, "agrees"),
+    (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 1.0, "disagrees"),
+    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 0.0015, "cannot be tested here: ≥ 0.02"),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
+    assert chapter.reading(found, claimed).startswith(says)
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "dcn_v2.ipynb", as_version=4)
+    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
+            o.get("data", {})]  # fmt: skip
+    return notebook, said
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    told = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - told) <= 2 and found.a_sentence < 15
+    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, said = read_back()
+    text = "\n".join(said)
+    for task in ("click", "like"):
+        v = compare_stored("movielens-100k", task, "dcn_v2", ["dcn", "deepfm", "fm", "logistic_regression"]).iloc[0]
+        assert f"MovieLens, {task}: {told(v)}" in text, "run tools/execute.py book/dcn_v2.ipynb again"
+    runs = pd.DataFrame(read_json(RESULTS / "dcn_v2.json")["planted"]).query("task == 'pairs' and signal")
+    lost = (runs["best"] - runs["auc"]).groupby(runs["model"]).mean()
+    assert f"loses {lost['dcn']:.3f} AUC" in text and f"loses {lost['full']:.3f}" in text
+    assert "no difference" not in text
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
+    asked = [c for c in cells if re.search(r"^ask\(", c.source, re.MULTILINE)]
+    assert len(asked) >= 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
