@@ -3,9 +3,11 @@
 from .logit import logit_parts, neighbours, readable, top_crosses
 from .own_maps import attention, cross_strength, pair_strength
 from .position import click_rates, curve_error, curves_table, examined, own_curve, product_parts, rows_needed
-from .swapping import beside, interactions, square
+from .row_maps import RowMap, row_maps
+from .swapping import beside, interactions, row_effects, square
 
 __all__ = [
+    "RowMap",
     "attention",
     "beside",
     "click_rates",
@@ -20,6 +22,8 @@ __all__ = [
     "pair_strength",
     "product_parts",
     "readable",
+    "row_effects",
+    "row_maps",
     "rows_needed",
     "square",
     "top_crosses",
