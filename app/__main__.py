@@ -1,11 +1,15 @@
 """Start the explorer: ``python -m app``, with the options of ``streamlit run``.
 
+It listens on the loopback address, unless ``--server.address`` or STREAMLIT_SERVER_ADDRESS says otherwise: a server
+that listens everywhere would ask the network for its own address.
+
 It imports the pages, and PyTorch with them, and reads the data before it serves, so that no visitor waits for that.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -31,8 +35,14 @@ def read() -> None:
         cache.load_interactions()
 
 
+def options(given: list[str]) -> list[str]:
+    """The options of ``streamlit run``, the address of loopback among them unless another one is asked for."""
+    asked = any(o.split("=")[0] == "--server.address" for o in given) or "STREAMLIT_SERVER_ADDRESS" in os.environ
+    return given if asked else ["--server.address=127.0.0.1", *given]
+
+
 if __name__ == "__main__":
     print("Reading the data …", flush=True)
     read()
-    sys.argv = ["streamlit", "run", str(SCRIPT), *sys.argv[1:]]
+    sys.argv = ["streamlit", "run", str(SCRIPT), *options(sys.argv[1:])]
     sys.exit(cli.main())

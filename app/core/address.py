@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,14 +117,30 @@ def choose_row(state: State, query: Mapping[str, str], dataset: Dataset) -> list
     return problems
 
 
+def whole(text: str | None, least: int, most: int) -> int | None:
+    """A whole number between two ends; nothing for any other text, however long.
+
+    Example:
+        >>> whole("12", 1, 20), whole("21", 1, 20), whole("9" * 5000, 1, 20), whole("²", 1, 20), whole(None, 1, 20)
+        (12, None, None, None, None)
+    """
+    fits = text is not None and text.isascii() and text.isdigit() and len(text) <= 18
+    return int(text) if fits and least <= int(text) <= most else None  # type: ignore[arg-type]
+
+
+def is_unseen(value: str) -> bool:
+    """Whether a value stands for one that training never showed, see :func:`distinct`."""
+    return re.fullmatch(re.escape(UNSEEN_VALUE) + "( [0-9]{1,3})?", value) is not None
+
+
 def _whole(query: Mapping[str, str], key: str, default: int | None, most: int, problems: list[str]) -> int | None:
     text = query.get(key)
     if text is None:
         return default
-    if not text.isascii() or not text.isdigit() or int(text) > most:
+    if (number := whole(text, 0, most)) is None:
         problems.append(f"{key} “{text}” is not a whole number from 0 to {most}")
         return default
-    return int(text)
+    return number
 
 
 def from_text(f: Field, text: str, problems: list[str]) -> Any:
@@ -140,7 +157,7 @@ def from_text(f: Field, text: str, problems: list[str]) -> Any:
         return number
     assert f.vocabulary is not None
     values = [v for v in text.split("|") if v] if f.is_bag else [text]
-    known = [v for v in values if v.startswith(UNSEEN_VALUE) or f.vocabulary.encode([v])[0] != UNSEEN]
+    known = [v for v in values if is_unseen(v) or f.vocabulary.encode([v])[0] != UNSEEN]
     if unknown := [v for v in values if v not in known]:
         problems.append(f"{f.name} “{unknown[0]}” does not occur in training; it counts as not seen")
     if not f.is_bag:
@@ -160,7 +177,7 @@ def distinct(values: list[str]) -> list[str]:
     out: list[str] = []
     count = 0
     for value in values:
-        if value.startswith(UNSEEN_VALUE):
+        if is_unseen(value):
             count += 1
             value = UNSEEN_VALUE if count == 1 else f"{UNSEEN_VALUE} {count}"
         out.append(value)

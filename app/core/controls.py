@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from .address import whole
+
 TOUR = "tour"  # the one key of the address that no page owns
 
 
@@ -43,10 +45,10 @@ def slide(words: str, options: list[Any], start: Any, key: str, format_func: Cal
 
 def number(words: str, key: str, count: int, first: int = 0) -> int:
     """A number input whose value, one of ``count`` from ``first`` on, stands in the address."""
-    place, asked, last = f"control.{key}", st.query_params.get(key, ""), first + count - 1
+    place, last = f"control.{key}", first + count - 1
     if not first <= st.session_state.get(place, -1) <= last:
-        known = asked.isascii() and asked.isdigit() and first <= int(asked) <= last
-        st.session_state[place] = int(asked) if known else first
+        asked = whole(st.query_params.get(key), first, last)
+        st.session_state[place] = first if asked is None else asked
     return int(st.number_input(f"{words} ({first} to {last})", first, last, key=place))
 
 

@@ -16,11 +16,13 @@ from ..core import controls
 from ..core.address import MOST_MODELS, State, choose, choose_row, edited, original, shown
 from ..core.cache import load_dataset, load_model, test_predictions, trained
 from ..core.controls import hold, keep
-from ..core.names import DONE, METRICS, TASKS, name
+from ..core.names import DONE, METRICS, TASKS, name, plain
 from ..parts import notices, tables
 from ..parts.compare_quality import show_models
 from ..parts.compare_row import caveats, show_row
 from ..parts.editors import editors, options
+
+LONGEST = 400  # letters of one thing that is wrong with an address
 
 
 def page() -> None:
@@ -50,9 +52,8 @@ def page() -> None:
     if state.row is None:
         state.row = int(order[0])
     if problems:
-        st.warning(
-            "The address held something this page does not know; the rest was used.\n\n- " + "\n- ".join(problems)
-        )
+        listed = "".join(f"\n- {plain(problem[:LONGEST])}" for problem in problems)
+        st.warning(f"The address held something this page does not know; the rest was used.\n{listed}")
     row_chooser(state, dataset, order, list(models))
 
     first = original(dataset, state.row)

@@ -15,7 +15,7 @@ from recsys_lite.lab.race import ORDER, RUNNERS, Race, alone, best, shares
 
 from ..core import run
 from ..core.controls import number, pick, write_address
-from ..core.names import chapter, name
+from ..core.names import chapter, name, plain
 from ..parts import race_charts as charts
 from ..parts import race_words as words
 from ..parts.charts import chart
@@ -157,7 +157,7 @@ def board(asked: Asked) -> None:
         told = f"Epoch {live.race.epoch} of {asked.epochs}: {live.race.epoch * live.race.batches} batches for each"
         st.progress(live.race.epoch / asked.epochs, text=told)
         if live.error:
-            st.error(f"**The race stopped.** {live.error}")
+            st.error(f"**The race stopped.** {plain(live.error)}")
     elif curve.empty:
         st.info("No race is stored for these settings. **Play** trains both models here, **Step** one epoch of them.")
     if not curve.empty:

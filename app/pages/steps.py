@@ -11,6 +11,7 @@ from recsys_lite.explain.boxes import ARCHITECTURES
 from recsys_lite.explain.traces import Step
 from recsys_lite.notebook.traces import in_lines
 
+from ..core.address import whole
 from ..core.controls import number, pick, write_address
 from ..core.names import chapter, name
 from ..parts import notices
@@ -87,10 +88,9 @@ def choose_step(model: str, steps: Sequence[Step]) -> int:
         box = steps[k - 1].box
         return str(k) if k > 1 and steps[k - 2].box == box else f"{k} {boxes[box].label}"
 
-    asked = "" if STEP in st.session_state else st.query_params.get("step", "")
-    fits = asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(steps)
-    if fits:
-        st.session_state[STEP] = int(asked)
+    asked = None if STEP in st.session_state else whole(st.query_params.get("step"), 1, len(steps))
+    if asked is not None:
+        st.session_state[STEP] = asked
     elif not 1 <= (st.session_state.get(STEP) or 0) <= len(steps):
         st.session_state[STEP] = heart(model, steps)
     st.pills("Step", list(range(1, len(steps) + 1)), key=STEP, required=True, format_func=in_list)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
+from ..core.names import plain
+
 
 def no_data(error: Exception) -> None:
     """Say that a data set cannot be had, and the first line of why."""
-    st.error(f"**This data set cannot be shown.** {str(error).splitlines()[0]}")
+    st.error(f"**This data set cannot be shown.** {plain(str(error).splitlines()[0])}")
 
 
 def caveats(points: Sequence[str], notes: Iterable[str] = ()) -> None:

@@ -13,8 +13,9 @@ from recsys_lite.data import DataUnavailable
 from recsys_lite.data.simulated.clicks import PLACES
 from recsys_lite.lab import own_curve
 
+from ..core.address import whole
 from ..core.controls import hold, number, pick, write_address
-from ..core.names import link
+from ..core.names import link, plain
 from ..core.run import teller, turn
 from . import notices
 from .charts import chart
@@ -66,7 +67,7 @@ def view(seeds: int) -> None:
     try:
         table = looks(curve, order, seed)
     except (DataUnavailable, ValueError) as error:
-        st.error(f"**The clicks cannot be simulated.** {str(error).splitlines()[0]}")
+        st.error(f"**The clicks cannot be simulated.** {plain(str(error).splitlines()[0])}")
         return
     implied(now, table)
     st.subheader("What models learn from such clicks")
@@ -100,9 +101,9 @@ def set_preset() -> None:
 
 def in_address(text: str) -> tuple[int, ...]:
     """The curve of an address such as ``100,50,33,…``: a whole number from 1 to 100 for each place; else nothing."""
-    parts = text.split(",")
-    known = len(parts) == PLACES and all(p.isascii() and p.isdigit() and 1 <= int(p) <= 100 for p in parts)
-    return tuple(map(int, parts)) if known else ()
+    shares = [whole(part, 1, 100) for part in text.split(",")]
+    known = [share for share in shares if share is not None]
+    return tuple(known) if len(known) == len(shares) == PLACES else ()
 
 
 @st.cache_data(show_spinner="Simulating clicks …", max_entries=64)

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from ..core.address import whole
 from ..core.controls import TOUR
 from ..core.names import link
 
@@ -122,8 +123,7 @@ STOPS = (
 
 def place() -> int | None:
     """The stop in the address, from 1, or ``None`` outside the tour."""
-    asked = st.query_params.get(TOUR, "")
-    return int(asked) if asked.isascii() and asked.isdigit() and 1 <= int(asked) <= len(STOPS) else None
+    return whole(st.query_params.get(TOUR), 1, len(STOPS))
 
 
 def go(pages: Mapping[str, Any], to: int | None) -> None:
