@@ -7,11 +7,18 @@ import streamlit as st
 from .pages import PAGES
 from .parts import tour
 
+STYLE = """<style>
+.stMainBlockContainer {padding: 3.6rem 2.5rem 4rem}
+.stMainBlockContainer h1 {font-size: 1.5rem; padding: 0}
+.stMainBlockContainer h2, .stMainBlockContainer h3 {font-size: 1.2rem}
+@media (max-width: 640px) {.stMainBlockContainer {padding: 3.6rem 1rem 4rem}}
+</style>"""
+
 
 def main() -> None:
     """Everything that a visitor sees; runs anew for every visitor and every change."""
     st.set_page_config(page_title="recsys-lite explorer", layout="wide")
-    st.html("<style>.stMainBlockContainer {padding-top: 4.25rem}</style>")
+    st.html(STYLE)
     pages = {
         path: st.Page(module.page, title=title, url_path=path, default=path == "compare")
         for section in PAGES.values()

@@ -28,12 +28,14 @@ BINS = 10
 def show_models(state: State, models: dict[str, Any]) -> None:
     """One of the views on the chosen models."""
     st.subheader("How good these models are, and what they cost")
+    views = ["calibration"] if state.data == "planted" else list(ABOUT)  # of these no runs over seeds are stored
+    about = state.about if state.about in views else views[0]
     st.segmented_control(
-        "About these models", list(ABOUT), format_func=ABOUT.__getitem__, required=True,
-        key=hold("compare.about", state.about), on_change=keep, args=(state, "about", "compare.about"),
+        "About these models", views, format_func=ABOUT.__getitem__, required=True,
+        key=hold("compare.about", about), on_change=keep, args=(state, "about", "compare.about"),
     )  # fmt: skip
     names = {m: name(m) for m in models}
-    {"quality": quality, "training": training, "calibration": calibration, "slices": kinds}[state.about](state, names)
+    {"quality": quality, "training": training, "calibration": calibration, "slices": kinds}[about](state, names)
 
 
 def runs_of(state: State, names: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:

@@ -8,13 +8,14 @@ from typing import Any
 import streamlit as st
 
 from recsys_lite import plots
+from recsys_lite.data.simulated.planted import planted_probability
 from recsys_lite.fields import Dataset, Rows
 
 from ..core.address import DETAILS, State
 from ..core.cache import load_dataset
 from ..core.controls import hold, keep
-from ..core.names import DONE, chapter, name
-from . import cells, notices, tables
+from ..core.names import DONE, EVENTS, brief, chapter, name
+from . import cells, notices, stage, tables
 from .charts import chart
 from .downloads import table_and_downloads
 
@@ -32,10 +33,21 @@ def films_of(data: str, task: str) -> Rows:
     return tables.film_features(load_dataset(data, task))
 
 
+QUESTION = (
+    "**Find the pairs.** Two pairs of fields decide these labels (*Truth*). The upper maps show what each model does; "
+    "which lower map, of a model's own numbers, would have told you? Point at a cell, or go with the arrow keys."
+)
+STYLE = """<style>
+.st-key-scores > div {flex: 1 1 0; min-width: 4.5rem}
+.st-key-scores [data-testid="stMetricValue"] {font-size: 1.35rem; line-height: 1.2}
+.st-key-scores [data-testid="stMetricLabel"] p {font-weight: 600}
+</style>"""
+
+
 def show_row(
     state: State, dataset: Dataset, models: dict[str, Any], first: dict[str, Any], record: dict[str, Any]
 ) -> None:
-    """The sentence, then each model's answer and what it is made of."""
+    """Each model's answer, its maps of pairs, what its logit is made of, and the films that come first."""
     rows = dataset.encode([first, record])
     scores = [tables.score(m, model, rows) for m, model in models.items()]
     count = 0
@@ -47,39 +59,19 @@ def show_row(
         for s in scores:
             count = tables.add_rank(s, models[s.model], others, column, before)
     names = {m: name(m) for m in models}
-    event = DONE[state.task]
+    answers(state, dataset, rows, scores, count)
+    if dataset.name == "planted":
+        st.markdown(QUESTION)
+    stage.show(state, list(models))
     happened = bool(dataset.test.label[state.row] == 1)  # type: ignore[index]
-    truth = f"In the data, {'the original row' if state.edits else 'it'} was {'' if happened else 'not '}{event}."
+    truth = f"In the data, {'the original row' if state.edits else 'it'} was {'' if happened else 'not '}"
     words = [f.replace("_", " ") for f in state.edits]
-    sentence = tables.sentence(tables.row_in_words(dataset, record), scores, names, state.task, words, truth)
+    about = tables.row_in_words(dataset, record)
+    sentence = tables.sentence(about, scores, names, EVENTS[state.task], words, f"{truth}{DONE[state.task]}.")
     st.markdown(f"**What you see.** {sentence}")
     if unseen := tables.unseen_fields(dataset, rows):
         st.caption(f"Not seen (or too rare) in training, so on the row that such values share: {', '.join(unseen)}.")
-
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Parts of the logit", list(DETAILS), format_func=DETAILS.__getitem__,
-            key=hold("compare.detail", state.detail),
-            on_change=keep, args=(state, "detail", "compare.detail"), help=PARTS_HELP,
-        )  # fmt: skip
-        change = bool(state.edits) and st.toggle("Only what the edits changed", key="compare.change")
-    parts = [s.parts(state.detail, change) for s in scores]
-    limits = tables.limits(parts)
-    figures = [plots.waterfall(p, limits=limits) for p in parts]
-    for figure in figures:
-        figure.update_traces(textposition="outside", textangle=0, cliponaxis=False)
-    per_line = 2 if len(scores) in (2, 4) else max(len(scores), 1)
-    columns = [c for i in range(0, len(scores), per_line) for c in st.columns(per_line)]
-    for column, s, figure in zip(columns, scores, figures, strict=False):
-        with column.container(border=True, height="stretch"):
-            model_card(state, s, figure, count, change)
-    table = tables.parts_table(scores, state.detail, names)
-    for figure, s in zip(figures, scores, strict=True):
-        figure.update_layout(title=name(s.model))
-    file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
-    edits, fine = raw_edits(record, first), state.detail == "fine"
-    cell = cells.parts(state.data, state.task, list(models), state.row or 0, edits, fine)
-    table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
+    waterfalls(state, scores, names, sentence, raw_edits(record, first))
     if count:
         with st.expander("The first films of each model for this person", expanded=bool(state.edits)):
             st.dataframe(tables.top_table(dataset, scores, names), hide_index=True, width="stretch")
@@ -87,32 +79,73 @@ def show_row(
             st.caption(told + " An arrow tells how many places a film moved by the edits." * bool(state.edits))
 
 
+def answers(state: State, dataset: Dataset, rows: Rows, scores: list[tables.Score], count: int) -> None:
+    """The chances in one line, the truth first where it is known."""
+    st.html(STYLE)
+    with st.container(horizontal=True, key="scores", gap="small"):
+        if dataset.name == "planted":
+            was, now = (float(p) for p in planted_probability(dataset, rows))
+            metric("Truth", now, was, bool(state.edits), "The best possible prediction for this row.")
+        for s in scores:
+            told = f"{name(s.model)}: chance of {EVENTS[state.task]}. Logit {s.logit():+.3f}"
+            told += f", {s.logit('original'):+.3f} before the edits." if state.edits else "."
+            told += f" Rank {s.rank} of {count} films." * bool(count)
+            metric(brief(s.model), s.probability(), s.probability("original"), bool(state.edits), told, s.rank)
+
+
+def metric(label: str, now: float, was: float, edited: bool, told: str, rank: int = 0) -> None:
+    """A chance, and how the edits changed it; its rank among films where there are some."""
+    points = 100 * (now - was)
+    st.metric(
+        label, tables.percent(now), f"{points:+.1f} points" if edited else None,
+        delta_color="blue" if points > 0 else "orange", help=told.replace("-", "−"),
+        delta_description=None,
+    )  # fmt: skip
+
+
+def waterfalls(
+    state: State, scores: list[tables.Score], names: dict[str, str], sentence: str, edits: dict[str, Any]
+) -> None:
+    """What each logit is made of, the same rows in the same order for all models."""
+    st.subheader("What each answer is made of")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "Parts of the logit", list(DETAILS), format_func=DETAILS.__getitem__,
+            key=hold("compare.detail", state.detail),
+            on_change=keep, args=(state, "detail", "compare.detail"), help=PARTS_HELP,
+        )  # fmt: skip
+        change = bool(state.edits) and st.toggle(
+            "Only what the edits changed", key=hold("compare.change", state.change),
+            on_change=keep, args=(state, "change", "compare.change"),
+        )  # fmt: skip
+    parts = tables.aligned(scores, state.detail, change)
+    limits = tables.limits(parts)
+    figures = [plots.waterfall(p, limits=limits) for p in parts]
+    for figure in figures:
+        figure.update_traces(textposition="outside", textangle=0, cliponaxis=False)
+        figure.update_layout(margin={"t": 4})
+        figure.update_yaxes(showgrid=False)
+    for column, s, figure in zip(st.columns(len(scores)), scores, figures, strict=True):
+        with column:
+            head = "Change of the logit" if change else "Logit"
+            total = s.logit() - s.logit("original") if change else s.logit()
+            st.markdown(f"**{name(s.model)}** {chapter(s.model)}")
+            if s.rank:
+                st.caption(f"Rank **{s.rank}** among the films this person had not rated")
+            alt = f"{head} of {name(s.model)} and its parts; their sum is {total:+.3f}."
+            chart(figure, alt, f"waterfall.{s.model}")
+    table = tables.parts_table(scores, state.detail, names)
+    for figure, s in zip(figures, scores, strict=True):
+        figure.update_layout(title=name(s.model))
+    file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
+    fine = state.detail == "fine"
+    cell = cells.parts(state.data, state.task, [s.model for s in scores], state.row or 0, edits, fine)
+    table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
+
+
 def raw_edits(record: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
     """What was edited, as the encoder takes it."""
     return {name: value for name, value in record.items() if value != first[name]}
-
-
-def model_card(state: State, s: tables.Score, figure: Any, count: int, change: bool) -> None:
-    """One model: probability, change, rank, waterfall, chapter."""
-    points = 100 * (s.probability() - s.probability("original"))
-    st.metric(
-        name(s.model), tables.percent(s.probability()), f"{points:+.1f} points" if state.edits else None,
-        delta_color="blue" if points > 0 else "orange",
-        help=f"Chance of a {state.task}. The change is against the original row.",
-    )  # fmt: skip
-    line = f"logit {s.logit():+.3f}".replace("-", "−")
-    if state.edits:
-        line += f" (was {s.logit('original'):+.3f})"
-    if count:
-        line += f" · rank **{s.rank}** of {count} films"
-    st.markdown(line)
-    figure.update_layout(margin={"l": 4, "r": 4, "t": 8, "b": 4})
-    if change:
-        figure.data[0].y = [*figure.data[0].y[:-1], "change"]
-        figure.update_xaxes(title="change of the log-odds")
-    shown_parts = ", ".join(f"{p} {v:+.2f}" for p, v in zip(figure.data[0].y, figure.data[0].x, strict=True))
-    chart(figure, f"Waterfall of {name(s.model)}: {shown_parts}", f"waterfall.{s.model}")
-    st.caption(chapter(s.model))
 
 
 def caveats(state: State, dataset: Dataset) -> None:

@@ -16,6 +16,7 @@ from recsys_lite.fields import UNSEEN, Dataset, Rows
 from recsys_lite.models import Model
 
 MOST_PARTS = 9  # parts that a fine view names; the rest is summed up
+ORDER = ["bias", "linear", "pairs", "crosses", "gmf", "dot", "cross", "attention"]  # of coarse parts; networks follow
 
 
 @dataclass
@@ -36,18 +37,32 @@ class Score:
         return 1 / (1 + float(np.exp(-self.logit(line))))
 
     def parts(self, detail: str, change: bool) -> pd.Series:
-        """The parts that a waterfall shows: of the logit, or of its change; fine ones beyond the largest summed up."""
+        """The parts of the logit, or of its change."""
         table = (self.fine if detail == "fine" else self.coarse).drop(columns="logit")
-        parts = table.loc["now"] - table.loc["original"] if change else table.loc["now"]
-        if detail == "coarse":
-            return parts
-        if change:
-            parts = parts[parts.abs() > 1e-7]
-        order = parts.abs().sort_values(ascending=False, kind="stable").index
-        if len(order) <= MOST_PARTS + 1:
-            return parts[order]
-        rest = order[MOST_PARTS:]
-        return pd.concat([parts[order[:MOST_PARTS]], pd.Series({f"{len(rest)} other parts": parts[rest].sum()})])
+        return table.loc["now"] - table.loc["original"] if change else table.loc["now"]
+
+
+def aligned(scores: Sequence[Score], detail: str, change: bool) -> list[pd.Series]:
+    """The parts of several models with the same rows in the same order, ``nan`` for a part that a model has not.
+
+    Coarse ones in the order of a formula; fine ones by their size in any model, those beyond the largest summed up.
+    Every series sums to its model's logit, or to its change.
+    """
+    parts = [s.parts(detail, change) for s in scores]
+    sizes = pd.concat(parts, axis=1).abs().max(axis=1)
+    if change:
+        sizes = sizes[sizes > 1e-7]
+    if detail == "coarse":
+        names = sorted(sizes.index, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
+        return [p.reindex(names) for p in parts]
+    names = list(sizes.sort_values(ascending=False, kind="stable").index)
+    if len(names) <= MOST_PARTS + 1:
+        return [p.reindex(names) for p in parts]
+    named, rest = names[:MOST_PARTS], names[MOST_PARTS:]
+    other = f"{len(rest)} other parts"
+    return [
+        pd.concat([p.reindex(named), pd.Series({other: p.reindex(rest).sum(min_count=1)})]) for p in parts
+    ]  # fmt: skip
 
 
 def score(name: str, model: Model, rows: Rows) -> Score:
@@ -58,7 +73,7 @@ def score(name: str, model: Model, rows: Rows) -> Score:
 
 def limits(parts: Sequence[pd.Series]) -> tuple[float, float]:
     """One scale for several waterfalls: all their running sums, and zero, with room for the numbers."""
-    ends = np.concatenate([[0.0], *[np.cumsum(p.to_numpy(float)) for p in parts]])
+    ends = np.concatenate([[0.0], *[np.nancumsum(p.to_numpy(float)) for p in parts]])
     room = 0.55 * max(float(np.ptp(ends)), 0.05)
     return float(ends.min()) - room, float(ends.max()) + room
 
@@ -180,6 +195,8 @@ def top_table(dataset: Dataset, scores: Sequence[Score], names: Mapping[str, str
 
 def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
     """Who and what a row is about."""
+    if dataset.name == "planted":
+        return "a made-up row"
     if dataset.name != "movielens-100k":
         return "an ad impression"
     label = lambda name: dataset.field(name).vocabulary.label(  # type: ignore[union-attr]  # noqa: E731
@@ -204,7 +221,7 @@ def sentence(
         gap = 100 * (high.probability() - low.probability())
         verdict = f"a gap of {gap:.0f} points" if gap >= 5 else "so they agree within five points"
         text = (
-            f"For {about}, **{names[high.model]}** gives a {event} a chance of {share(high)} and "
+            f"For {about}, **{names[high.model]}** gives {event} a chance of {share(high)} and "
             f"**{names[low.model]}** {share(low)}: {verdict}."
         )
     fine = high.fine.loc["now"].drop(["logit", "bias"], errors="ignore")

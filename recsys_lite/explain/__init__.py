@@ -3,8 +3,8 @@
 from .logit import logit_parts, neighbours, readable, top_crosses
 from .own_maps import attention, cross_strength, pair_strength
 from .position import click_rates, curve_error, curves_table, examined, own_curve, product_parts, rows_needed
-from .row_maps import RowMap, row_maps
-from .swapping import beside, interactions, row_effects, square
+from .row_maps import RowMap, row_maps, strongest
+from .swapping import beside, field_effects, interactions, row_effects, square
 
 __all__ = [
     "RowMap",
@@ -15,6 +15,7 @@ __all__ = [
     "curve_error",
     "curves_table",
     "examined",
+    "field_effects",
     "interactions",
     "logit_parts",
     "neighbours",
@@ -26,5 +27,6 @@ __all__ = [
     "row_maps",
     "rows_needed",
     "square",
+    "strongest",
     "top_crosses",
 ]

@@ -44,12 +44,12 @@ class RowMap:
 
 @torch.no_grad()
 def row_maps(model: Model, row: Rows) -> tuple[list[RowMap], list[str]]:
-    """All maps of a model's own numbers on one row, and in words why there is none, or none of a part.
+    r"""All maps of a model's own numbers on one row, and in words why there is none, or none of a part.
 
-    Dot products for FM, DeepFM, DLRM; two-field crosses for Wide & Deep; attention as a ratio to uniform for each layer
-    and head of AutoInt; the sizes of :math:`x_{0,a} \\odot W_{l,ab}\\, x_{l,b}` for each layer of DCN, DCN V2 and GDCN,
-    whose gates come last; for DHEN a map of each module of the first layer; the one product of two towers. A model of
-    which nothing is known gets the pairs that its fine parts name.
+    Dot products for FM, DeepFM, DLRM; two-field crosses for Wide & Deep; attention as a ratio to uniform for AutoInt,
+    the mean first, then each layer and head; the sizes of :math:`x_{0,a} \odot W_{l,ab}\, x_{l,b}` for each layer of
+    DCN, DCN V2 and GDCN, whose gates come last; for DHEN a map of each module of the first layer; the one product of
+    two towers. A model of which nothing is known gets the pairs that its fine parts name.
 
     Raises:
         ValueError: for another number of rows than one.
@@ -67,7 +67,10 @@ def row_maps(model: Model, row: Rows) -> tuple[list[RowMap], list[str]]:
     if isinstance(model, LogisticRegression):
         return [], ["Logistic regression adds one weight for each value: it has no number for a pair of fields."]
     if isinstance(model, AutoInt):
-        return attention_maps([f.name for f in model.fields], model.attention(row)), []
+        maps = attention_maps([f.name for f in model.fields], model.attention(row))
+        mean = sum(m.table for m in maps[1:]) + maps[0].table
+        first = maps[0]
+        return [RowMap("mean of all heads", mean / len(maps), first.unit, first.kind, first.reading), *maps], []
     if isinstance(model, CrossModel):
         return _crosses(model, row)
     if isinstance(model, DHEN):
@@ -88,6 +91,27 @@ def row_maps(model: Model, row: Rows) -> tuple[list[RowMap], list[str]]:
     for name in table.index:
         table.loc[name, name] = table.loc[name, name] or float("nan")  # no pair within a single value
     return [RowMap("dot products", table, "log-odds", "signed", "What the dot product of two vectors adds here.")], []
+
+
+def strongest(table: pd.DataFrame, kind: Kind = "signed") -> tuple[str, str, float]:
+    """The pair of two different fields that stands out most in a map, and its number, the mean of its two cells.
+
+    The one that is farthest from 0, and in a ratio the largest: less than an even share is no strength.
+
+    Raises:
+        ValueError: for a table without a number for two different fields.
+
+    Example:
+        >>> strongest(pd.DataFrame([[9.0, 1.0], [-4.0, 9.0]], index=["x", "y"], columns=["x", "y"]))
+        ('x', 'y', -1.5)
+    """
+    names = [n for n in table.index if n in table.columns]
+    pairs = [(a, b, (table.loc[a, b] + table.loc[b, a]) / 2) for k, a in enumerate(names) for b in names[k + 1 :]]
+    known = [pair for pair in pairs if pd.notna(pair[2])]
+    if not known:
+        raise ValueError("strongest: no pair of two fields has a number")
+    a, b, value = max(known, key=lambda pair: pair[2] if kind == "ratio" else abs(pair[2]))
+    return str(a), str(b), float(value)
 
 
 def attention_maps(names: Sequence[str], maps: Sequence[Tensor]) -> list[RowMap]:
@@ -146,7 +170,9 @@ def _modules(model: DHEN, row: Rows) -> tuple[list[RowMap], list[str]]:
             maps.append(RowMap("attention module", one.table, one.unit, one.kind, one.reading))
         elif isinstance(module, DotModule) and module.compress is None:
             table = pd.DataFrame((x[0] @ x[0].T).fill_diagonal_(float("nan")).numpy(), names, names)
-            maps.append(RowMap("dot module", table, "dot", "signed", "The dot product that the module's network reads."))
+            maps.append(
+                RowMap("dot module", table, "dot", "signed", "The dot product that the module's network reads.")
+            )
         elif isinstance(module, CrossModule):
             d = module.dim
             blocks = {name: slice(k * d, (k + 1) * d) for k, name in enumerate(names)}

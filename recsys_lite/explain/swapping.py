@@ -55,7 +55,6 @@ def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int 
     return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)
 
 
-@torch.no_grad()
 def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()) -> pd.DataFrame:
     r"""What each field and each pair of fields does to the logit of one row, in log-odds, of any model.
 
@@ -85,21 +84,33 @@ def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()
         >>> row_effects(LogisticRegression(data.fields), data.test[0], data.test).loc["A", "B"].item()
         0.0
     """
+    names = list(names) or [f.name for f in model.fields]
+    pairs = list(combinations(names, 2))
+    lost = _lost(model, row, others, [*((name,) for name in names), *pairs])
+    alone = dict(zip(names, lost, strict=False))
+    table = pd.DataFrame(np.diag(lost[: len(names)]), index=names, columns=names)
+    for (a, b), both in zip(pairs, lost[len(names) :], strict=True):
+        table.loc[a, b] = table.loc[b, a] = alone[a] + alone[b] - both
+    return table
+
+
+def field_effects(model: Model, row: Rows, others: Rows) -> pd.Series:
+    """The diagonal of :func:`row_effects` for all fields: what each alone does to the logit of a row."""
+    names = [f.name for f in model.fields]
+    return pd.Series(_lost(model, row, others, [(name,) for name in names]), index=names)
+
+
+@torch.no_grad()
+def _lost(model: Model, row: Rows, others: Rows, chosen: Sequence[tuple[str, ...]]) -> list[float]:
+    """z(x) less the mean of z(x with some fields of x'), for each choice of fields."""
     if len(row) != 1 or not len(others):
         raise ValueError(f"row_effects: expected one row and some others, got {len(row)} and {len(others)}")
-    names = list(names) or [f.name for f in model.fields]
-    chosen = [(name,) for name in names] + list(combinations(names, 2))
-    same = row[[0] * len(others)]
     plain = Rows(others.ids, others.numeric, others.bags)  # labels play no part
+    same = row[[0] * len(others)]
     same = Rows(same.ids, same.numeric, same.bags)
     swapped = concatenate([swap(model.fields, same, which, plain) for which in chosen])
-    z, means = model(row).double(), torch.cat([model(part) for part in swapped.batches(BATCH)]).double()
-    lost = (z - means.view(len(chosen), len(others))).mean(1).tolist()  # z(x) - mean of z(swapped)
-    effect = dict(zip(chosen, lost, strict=True))
-    table = pd.DataFrame(np.diag(lost[: len(names)]), index=names, columns=names)
-    for a, b in combinations(names, 2):
-        table.loc[a, b] = table.loc[b, a] = effect[(a,)] + effect[(b,)] - effect[a, b]
-    return table
+    means = torch.cat([model(part) for part in swapped.batches(BATCH)]).double().view(len(chosen), len(others))
+    return (model(row).double() - means).mean(1).tolist()
 
 
 def square(table: pd.DataFrame, column: str, names: Sequence[str] = ()) -> pd.DataFrame:
