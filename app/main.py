@@ -10,8 +10,12 @@ from .parts import tour
 STYLE = """<style>
 .stMainBlockContainer {padding: 3.6rem 2.5rem 4rem}
 .stMainBlockContainer h1 {font-size: 1.5rem; padding: 0}
+.stMainBlockContainer > div > .stVerticalBlock {gap: .75rem}
+.st-key-corner {height: 0; z-index: 2; margin-bottom: -1.5rem}
 .stMainBlockContainer h2, .stMainBlockContainer h3 {font-size: 1.2rem}
-@media (max-width: 640px) {.stMainBlockContainer {padding: 3.6rem 1rem 4rem}}
+@media (max-width: 640px) {
+.st-key-corner {height: auto; margin-bottom: 0}
+.stMainBlockContainer {padding: 3.6rem 1rem 4rem}}
 </style>"""
 
 

@@ -113,7 +113,7 @@ def choosers(state: State) -> None:
         f"{a},{b}": f"{brief(a)} − {brief(b)}" for k, a in enumerate(state.models) for b in state.models[k + 1 :]
     }
     third.selectbox(
-        "Difference", list(pairs), format_func=pairs.__getitem__, help="One more map: of two models' effects, subtracted.",
+        "Difference", list(pairs), format_func=pairs.__getitem__, help="One more map: two models' effects, subtracted.",
         key=hold("compare.diff", state.diff), on_change=keep, args=(state, "diff", "compare.diff"),
     )  # fmt: skip
 

@@ -12,7 +12,8 @@ from ..core.names import name
 def load_line(data: str, task: str) -> str:
     """The lines that load a data set."""
     if data == "planted":
-        return "from recsys_lite.data.simulated.planted import PAIRS, planted, planted_pairs\n\ndataset = planted(**PAIRS)\n"
+        source = "recsys_lite.data.simulated.planted"
+        return f"from {source} import PAIRS, planted, planted_pairs\n\ndataset = planted(**PAIRS)\n"
     return f'from recsys_lite import data\n\ndataset = data.load("{data}", task="{task}")\n'
 
 

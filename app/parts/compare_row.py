@@ -129,11 +129,10 @@ def waterfalls(
         with column:
             head = "Change of the logit" if change else "Logit"
             total = s.logit() - s.logit("original") if change else s.logit()
-            st.markdown(f"**{name(s.model)}** {chapter(s.model)}")
-            if s.rank:
-                st.caption(f"Rank **{s.rank}** among the films this person had not rated")
+            st.markdown(f"**{name(s.model)}**" + (f" · rank **{s.rank}**" if s.rank else ""))
             alt = f"{head} of {name(s.model)} and its parts; their sum is {total:+.3f}."
             chart(figure, alt, f"waterfall.{s.model}")
+    st.caption(" · ".join(f"{name(s.model)}: {chapter(s.model)}" for s in scores if chapter(s.model)))
     table = tables.parts_table(scores, state.detail, names)
     for figure, s in zip(figures, scores, strict=True):
         figure.update_layout(title=name(s.model))

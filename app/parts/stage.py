@@ -160,7 +160,8 @@ def payload(
     if truth is not None:
         told_band = {"title": "", "why": ["Above: what was planted. Right: what each model does with this row; "
                                           "below that, where its own numbers point."]}  # fmt: skip
-        planted = band("planted pairs", truth.loc[list(names), list(names)], "1: in the label", "size", 1.0)
+        planted = band("planted pairs", truth.loc[list(names), list(names)], "", "size", 1.0)
+        planted |= {"unit": "truth", "legend": "blue: the pair decides labels"}
         columns.append({"name": "Truth", "truth": True, "bands": [planted, told_band]})
     for m, table in maps.items():
         ours, missing = owned[m]
@@ -187,6 +188,11 @@ def agreement(a: pd.DataFrame, b: pd.DataFrame) -> str:
     return f"The two order the {len(x)} pairs by size with a rank correlation of {rho:.2f}."
 
 
+def both(a: str, b: str) -> str:
+    """A pair of fields in words."""
+    return f"{SHORT.get(a, a)} × {SHORT.get(b, b)}"
+
+
 def sentence(
     maps: Mapping[str, pd.DataFrame], owned: Mapping[str, tuple[list[RowMap], list[str]]], truth: pd.DataFrame | None
 ) -> str:
@@ -194,11 +200,11 @@ def sentence(
     pairs = {m: explain.strongest(table) for m, table in maps.items() if len(table) > 1}
     told = []
     for m, (a, b, value) in pairs.items():
-        text = f"{brief(m)}: {a} × {b} {value:+.2f}".replace("-", "−")
+        text = f"{brief(m)}: {both(a, b)} {value:+.2f}".replace("-", "−")
         ours = owned[m][0]
         points = [explain.strongest(o.table, o.kind) for o in ours[:1] if o.table.notna().any(axis=None)]
         if points and {points[0][0], points[0][1]} != {a, b}:
-            text += f" (its own map points at {points[0][0]} × {points[0][1]})"
+            text += f" (its own map points at {both(*points[0][:2])})"
         told.append(text if abs(value) > 1e-6 else f"{brief(m)}: no pair")
     text = f"Strongest pair of this row, in log-odds. {'; '.join(told)}."
     if truth is not None:
@@ -213,16 +219,16 @@ def pairs_table(
 ) -> pd.DataFrame:
     """A line for each field alone and each pair: the effect in every model, its own numbers, and the truth."""
     names = list(next(iter(maps.values())).index)
-    both = [(a, a) for a in names] + [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
-    table = pd.DataFrame(both, columns=["a", "b"])
+    pairs = [(a, a) for a in names] + [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+    table = pd.DataFrame(pairs, columns=["a", "b"])
     if truth is not None:
-        table["planted"] = [float(truth.loc[a, b]) for a, b in both]
+        table["planted"] = [float(truth.loc[a, b]) for a, b in pairs]
     for m, effect in maps.items():
-        table[name(m)] = [effect.loc[a, b] for a, b in both]
+        table[name(m)] = [effect.loc[a, b] for a, b in pairs]
     for m, (ours, _) in owned.items():
         for one in ours[:1]:
             t = one.table
             table[f"{name(m)}: {one.name} ({one.unit})"] = [
-                (t.loc[a, b] + t.loc[b, a]) / 2 if a in t.index and b in t.index else np.nan for a, b in both
+                (t.loc[a, b] + t.loc[b, a]) / 2 if a in t.index and b in t.index else np.nan for a, b in pairs
             ]  # fmt: skip
     return table

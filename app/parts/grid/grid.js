@@ -33,6 +33,8 @@ export default function ({ data, parentElement }) {
   const ground = (getComputedStyle(root).getPropertyValue("--st-background-color").match(/[0-9a-f]{2}/gi) || ["ff", "ff", "ff"])
     .slice(0, 3).map((h) => parseInt(h, 16));
   root.replaceChildren();
+  const said = (name) => (data.short || {})[name] || name;
+  const inWords = (a, b) => (a === b ? `${said(a)} alone` : `${said(a)} × ${said(b)}`);
   const told = make("p", "told"), maps = make("div", "maps"), spots = new Map();
   told.setAttribute("aria-live", "polite");
   told.textContent = data.told;
@@ -46,7 +48,7 @@ export default function ({ data, parentElement }) {
     const [a, b] = pair;
     for (const key of [`${a}|${b}`, `${b}|${a}`, `head ${a}`, `head ${b}`])
       (spots.get(key) || []).forEach((e) => e.classList.add("lit"));
-    told.replaceChildren(make("b", "", a === b ? `${a} alone` : `${a} × ${b}`), `: ${words(a, b)}`);
+    told.replaceChildren(make("b", "", inWords(a, b)), `: ${words(a, b)}`);
   }
 
   function words(a, b) {
@@ -75,7 +77,7 @@ export default function ({ data, parentElement }) {
     grid.style.gridTemplateColumns = `${big ? "auto" : ""} repeat(${band.names.length}, minmax(0, 1fr))`;
     const line = () => { const r = make("div", "row"); r.setAttribute("role", "row"); grid.append(r); return r; };
     const label = (name, top) => {
-      const h = make("div", `head${top ? " top" : ""}${top && long ? " long" : ""}`, (data.short || {})[name] || name);
+      const h = make("div", `head${top ? " top" : ""}${top && long ? " long" : ""}`, said(name));
       h.setAttribute("role", top ? "columnheader" : "rowheader");
       h.title = name;
       put(`head ${name}`, h);
@@ -94,13 +96,13 @@ export default function ({ data, parentElement }) {
       values.forEach((v, j) => {
         const a = band.lines[i], b = band.names[j], cell = make("div", "cell"), empty = v === null;
         cell.setAttribute("role", "gridcell");
-        cell.setAttribute("aria-label", `${a === b ? a + " alone" : a + " × " + b}: ${text(v, band, 2)}`);
+        cell.setAttribute("aria-label", `${inWords(a, b)}: ${text(v, band, 2)}`);
         if (empty) cell.classList.add("none");
         else {
           const [fill, ink] = colours(v, band, ground);
           cell.style.background = fill;
           cell.style.color = ink;
-          if (numbers) { cell.textContent = text(v, band, 1); }
+          if (numbers && (band.kind === "ratio" || Math.abs(share(v, band)) >= 0.12)) cell.textContent = text(v, band, 1);
         }
         if (data.truth && big && !column.truth && data.truth.some((p) => p.includes(a) && p.includes(b) && a !== b)) cell.classList.add("planted");
         cell.tabIndex = big && i === 0 && j === 0 ? 0 : -1;
@@ -118,6 +120,7 @@ export default function ({ data, parentElement }) {
   }
 
   function scale(band) {
+    if (band.legend) return band.legend;
     if (band.kind === "ratio") return `${band.unit}; full colour at ${band.limit.toFixed(1)} × or 1/${band.limit.toFixed(1)}`;
     return `${band.unit}; full colour at ${band.kind === "signed" ? "±" : ""}${band.limit.toPrecision(2)}`;
   }
