@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from .core import controls
 from .pages import PAGES
-from .parts import tour
+from .parts import notices, tour
 
 STYLE = """<style>
 .stMainBlockContainer {padding: 3.6rem 2.5rem 4rem}
@@ -29,5 +30,10 @@ def main() -> None:
         for path, (module, title) in section.items()
     }
     chosen = st.navigation({name: [pages[path] for path in section] for name, section in PAGES.items()}, position="top")
-    tour.show(pages, next(path for path, page in pages.items() if page is chosen or page == chosen))
+    here = next(path for path, page in pages.items() if page is chosen or page == chosen)
+    controls.follow(here)
+    tour.show(pages, here)
+    notice = st.container()
     chosen.run()
+    if wrong := controls.problems():
+        notices.address(wrong, notice)

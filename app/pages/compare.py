@@ -15,14 +15,12 @@ from ..core import controls
 from ..core.address import MOST_MODELS, OPENING, START, State, choose, choose_row, edited, original
 from ..core.cache import load_dataset, load_model, test_predictions, trained
 from ..core.controls import hold, keep
-from ..core.names import DONE, METRICS, PLANTED, ROWS, TASKS, brief, name, plain
+from ..core.names import DONE, METRICS, PLANTED, ROWS, TASKS, brief, name
 from ..parts import notices, tables
 from ..parts.compare_quality import show_models
 from ..parts.compare_row import caveats, show_row
 from ..parts.editors import options
 from ..parts.row_strip import strip
-
-LONGEST = 400  # letters of one thing that is wrong with an address
 
 
 def page() -> None:
@@ -48,8 +46,7 @@ def page() -> None:
     if state.row is None:
         state.row = int(order[0])
     if problems:
-        listed = "".join(f"\n- {plain(problem[:LONGEST])}" for problem in problems)
-        st.warning(f"The address held something this page does not know; the rest was used.\n{listed}")
+        notices.address(problems)
     of_row(state, dataset, models, order)
     quality(state, models)
     caveats(state, dataset)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -12,7 +11,7 @@ from recsys_lite.data.simulated.planted import planted_probability
 from recsys_lite.fields import Dataset, Rows
 
 from ..core.address import DETAILS, State
-from ..core.cache import load_dataset
+from ..core.cache import load_dataset, raw_edits
 from ..core.controls import hold, keep
 from ..core.names import DONE, EVENTS, brief, chapter, name
 from . import cells, notices, stage, tables
@@ -71,7 +70,7 @@ def show_row(
     st.markdown(f"**What you see.** {sentence}")
     if unseen := tables.unseen_fields(dataset, rows):
         st.caption(f"Not seen (or too rare) in training, so on the row that such values share: {', '.join(unseen)}.")
-    waterfalls(state, scores, names, sentence, raw_edits(record, first))
+    waterfalls(state, scores, names, sentence)
     if count:
         with st.expander("The first films of each model for this person", expanded=bool(state.edits)):
             st.dataframe(tables.top_table(dataset, scores, names), hide_index=True, width="stretch")
@@ -103,9 +102,7 @@ def metric(label: str, now: float, was: float, edited: bool, told: str, rank: in
     )  # fmt: skip
 
 
-def waterfalls(
-    state: State, scores: list[tables.Score], names: dict[str, str], sentence: str, edits: dict[str, Any]
-) -> None:
+def waterfalls(state: State, scores: list[tables.Score], names: dict[str, str], sentence: str) -> None:
     """What each logit is made of, the same rows in the same order for all models."""
     st.subheader("What each answer is made of")
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -138,13 +135,9 @@ def waterfalls(
         figure.update_layout(title=name(s.model))
     file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
     fine = state.detail == "fine"
+    edits = raw_edits(state.data, state.task, state.row or 0, state.edits)
     cell = cells.parts(state.data, state.task, [s.model for s in scores], state.row or 0, edits, fine)
     table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
-
-
-def raw_edits(record: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
-    """What was edited, as the encoder takes it."""
-    return {name: value for name, value in record.items() if value != first[name]}
 
 
 def caveats(state: State, dataset: Dataset) -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ..core.names import plain
+
+LONGEST = 400  # letters of one thing that is wrong with an address
 
 
 def no_data(error: Exception) -> None:
     """Say that a data set cannot be had, and the first line of why."""
     st.error(f"**This data set cannot be shown.** {plain(str(error).splitlines()[0])}")
+
+
+def address(problems: Sequence[str], place: DeltaGenerator | None = None) -> None:
+    """Say what an address held that the page does not know."""
+    listed = "".join(f"\n- {plain(problem[:LONGEST])}" for problem in problems)
+    told = f"The address held something this page does not know; the rest was used.\n{listed}"
+    (st if place is None else place).warning(told)
 
 
 def caveats(points: Sequence[str], notes: Iterable[str] = ()) -> None:

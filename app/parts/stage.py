@@ -21,8 +21,8 @@ from recsys_lite.data.simulated.planted import planted_pairs
 from recsys_lite.explain import RowMap
 from recsys_lite.fields import Rows
 
-from ..core.address import State, edited, original
-from ..core.cache import load_dataset, load_model
+from ..core.address import State
+from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model, raw_edits
 from ..core.names import PLANTED, brief, name
 from . import cells
 from .downloads import table_and_downloads
@@ -44,13 +44,6 @@ _grid = v2.component(
     css=(FOLDER / "grid.css").read_text(encoding="utf-8"), js=(FOLDER / "grid.js").read_text(encoding="utf-8"),
 )  # fmt: skip
 
-Edits = tuple[tuple[str, Any], ...]
-
-
-def frozen(edits: Mapping[str, Any]) -> Edits:
-    """Edits as the key of a cache."""
-    return tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in edits.items())
-
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def others(data: str, task: str) -> Rows:
@@ -59,30 +52,23 @@ def others(data: str, task: str) -> Rows:
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:OTHERS].tolist()]
 
 
-def encoded(data: str, task: str, row: int, edits: Edits) -> Rows:
-    """A test row with edits, as models read it."""
-    dataset = load_dataset(data, task)
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in edits}
-    return dataset.encode(edited(dataset, original(dataset, row), values))
-
-
 @st.cache_data(show_spinner=False, max_entries=256)
 def alone(data: str, task: str, model: str, row: int, edits: Edits) -> pd.Series:
     """See :func:`recsys_lite.explain.field_effects`."""
-    return explain.field_effects(load_model(data, task, model), encoded(data, task, row, edits), others(data, task))
+    return explain.field_effects(load_model(data, task, model), edited_row(data, task, row, edits), others(data, task))
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def effects(data: str, task: str, model: str, row: int, edits: Edits, names: tuple[str, ...]) -> pd.DataFrame:
     """See :func:`recsys_lite.explain.row_effects`."""
-    of_row = encoded(data, task, row, edits)
+    of_row = edited_row(data, task, row, edits)
     return explain.row_effects(load_model(data, task, model), of_row, others(data, task), names)
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def own(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[list[RowMap], list[str]]:
     """See :func:`recsys_lite.explain.row_maps`."""
-    return explain.row_maps(load_model(data, task, model), encoded(data, task, row, edits))
+    return explain.row_maps(load_model(data, task, model), edited_row(data, task, row, edits))
 
 
 def fields_of(state: State, models: Sequence[str]) -> tuple[str, ...]:
@@ -111,15 +97,10 @@ def show(state: State, models: Sequence[str]) -> None:
     if len(names) < all_fields:
         st.caption(f"{len(names)} of {all_fields} fields: those whose swap moves these models most.", help=HELP)
     file = f"{state.data}-{state.task}-row{row}-pairs"
-    code = cells.effects(state.data, state.task, list(models), row, raw(state), names, OTHERS)
+    code = cells.effects(
+        state.data, state.task, list(models), row, raw_edits(state.data, state.task, row, state.edits), names, OTHERS
+    )
     table_and_downloads(table, [], file, told, "Table of the pairs, downloads", code)
-
-
-def raw(state: State) -> dict[str, Any]:
-    """The edits as the encoder takes them."""
-    dataset = load_dataset(state.data, state.task)
-    first = original(dataset, state.row or 0)
-    return {k: v for k, v in edited(dataset, first, state.edits).items() if v != first[k]}
 
 
 def limit(tables: Sequence[pd.DataFrame]) -> float:
