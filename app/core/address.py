@@ -53,6 +53,17 @@ class State:
         return query | {f"set.{name}": as_text(value) for name, value in self.edits.items()}
 
 
+def fitting(models: list[str], known: list[str]) -> list[str]:
+    """Those of the models that there are; if there are none, those that cross and attend; or the first few.
+
+    Example:
+        >>> fitting(["fm", "ncf"], ["fm", "dcn"]), fitting([], ["lr", "dcn_v2", "fm"]), fitting([], ["lr"])
+        (['fm'], ['fm', 'dcn_v2'], ['lr'])
+    """
+    start = [m for m in START if m in known] or known
+    return ([m for m in models if m in known] or start)[:MOST_MODELS]
+
+
 def as_text(value: Any) -> str:
     """An edit as it stands in the address."""
     if isinstance(value, list):
@@ -88,8 +99,7 @@ def choose(
         problems.append(f"no stored weights for model “{unknown[0]}” (there are {', '.join(known)})")
     if len(models) > MOST_MODELS:
         problems.append(f"at most {MOST_MODELS} models can stand side by side")
-    start = [m for m in START if m in known] or known
-    state = State(data, task, (models or start)[:MOST_MODELS], metric=metrics[0])
+    state = State(data, task, fitting(models, known), metric=metrics[0])
     state.change = query.get("change") != "0"
     if (asked_diff := query.get("diff", "")) and len(set(asked_diff.split(",")) & set(state.models)) == 2:
         state.diff = asked_diff

@@ -6,7 +6,8 @@ import streamlit as st
 
 from recsys_lite.fields import Dataset
 
-from .address import State, choose_row
+from .address import State, choose_row, fitting
+from .cache import trained
 
 # in the session: the state, and whether the address is one that the reader came by, see ``controls.follow``
 STATE, NEW, WRITTEN = "compare.state", "address.new", "address.written"
@@ -29,9 +30,9 @@ def at(dataset: Dataset, data: str, task: str, row: int) -> tuple[State, list[st
     session = st.session_state
     state: State | None = session.get(STATE)
     if state is None:
-        state = session[STATE] = State(data, task)
+        state = session[STATE] = State(data, task, fitting([], trained(data, task)))
     if (state.data, state.task) != (data, task):
-        state.models, state.diff = [], ""
+        state.models, state.diff = fitting(state.models, trained(data, task)), ""
     if (state.data, state.task, state.row) != (data, task, row):
         state.data, state.task, state.row = data, task, row
         state.edits.clear()

@@ -12,7 +12,7 @@ from recsys_lite.data import DataUnavailable
 from recsys_lite.fields import Dataset
 
 from ..core import controls
-from ..core.address import MOST_MODELS, OPENING, START, State, choose, choose_row, edited, original
+from ..core.address import MOST_MODELS, OPENING, State, choose, choose_row, edited, fitting, original
 from ..core.cache import load_dataset, load_model, test_predictions, trained
 from ..core.controls import hold, keep
 from ..core.names import DONE, METRICS, PLANTED, ROWS, TASKS, brief, name
@@ -123,9 +123,7 @@ def _other_models(state: State) -> None:
 
 def _other_task(state: State) -> None:
     state.data, state.task = st.session_state["compare.task"]
-    known = trained(state.data, state.task)
-    start = [m for m in START if m in known] or known
-    state.models = ([m for m in state.models if m in known] or start)[:MOST_MODELS]
+    state.models = fitting(state.models, trained(state.data, state.task))
     state.row, state.diff = None, ""
     state.edits.clear()
     for key in ("compare.user", "compare.film", "compare.found"):

@@ -104,7 +104,7 @@ def metric(label: str, now: float, was: float, edited: bool, told: str, rank: in
 
 def waterfalls(state: State, scores: list[tables.Score], names: dict[str, str], sentence: str) -> None:
     """What each logit is made of, the same rows in the same order for all models."""
-    st.subheader("What each answer is made of")
+    st.header("What each answer is made of")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "Parts of the logit", list(DETAILS), format_func=DETAILS.__getitem__,

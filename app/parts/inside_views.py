@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,10 +112,14 @@ def own_cell(kind: str, layer: int | None, head: int | None) -> str:
     }[kind]
 
 
-def cell(kind: str, place: tuple[str, str, str], row: int | None, layer: int | None, head: int | None) -> str:
+def cell(
+    kind: str, place: tuple[str, str, str], row: int | None, layer: int | None, head: int | None,
+    edits: Mapping[str, Any],
+) -> str:  # fmt: skip
     """The notebook cell of a view."""
+    changed = f"dataset.encode(dataset.decode(dataset.test, {row}) | {dict(edits)!r})"
     return (
         cells.model_and_data(*place)
-        + f"rows = dataset.test[{f':{ROWS}' if row is None else row}]\n"
+        + f"rows = {changed if edits else f'dataset.test[{row}]' if row is not None else f'dataset.test[:{ROWS}]'}\n"
         + f"table = {own_cell(kind, layer, head)}\ntable"
     )

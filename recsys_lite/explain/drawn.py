@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..models import DHEN
+from ..models import DHEN, Model
 from ..models.cross_model import CrossModel
 from .boxes import ARCHITECTURES, Box
 
@@ -32,6 +32,9 @@ def drawn(name: str, model: object = None) -> tuple[list[Box], Arrows]:
     if name not in ARCHITECTURES:
         raise ValueError(f"drawn: got {name!r}, expected one of {sorted(ARCHITECTURES)}")
     boxes, arrows = list(ARCHITECTURES[name][0]), list(ARCHITECTURES[name][1])
+    if isinstance(model, Model) and boxes[0].note == "user, item, hour, …":
+        names = [f.name for f in model.fields]
+        boxes[0] = replace(boxes[0], note=", ".join(names[:3]) + ", …" * (len(names) > 3))
     if isinstance(model, CrossModel):
         return _crossed(boxes, arrows, model)
     return _ensemble(boxes, arrows, model) if isinstance(model, DHEN) else (boxes, arrows)

@@ -78,10 +78,12 @@ def row_maps(model: Model, row: Rows) -> tuple[list[RowMap], list[str]]:
     if isinstance(model, WideDeep):
         return _wide(model, row)
     if isinstance(model, NeuMF):
+        if model.gmf is None:
+            return [], ["This network has no product: it reads the two vectors side by side."]
         columns = [f.name for f in model.fields if f.kind == "categorical"]
         user, item = (columns[k] for k in model.columns)
-        gmf = float(model.parts(row)["gmf"]) if model.gmf is not None else float("nan")
-        return [_block("GMF product", model, [user], [item], gmf)], ["The other fields are not read at all."]
+        map_ = _block("GMF product", model, [user], [item], float(model.parts(row)["gmf"]))
+        return [map_], ["The other fields are not read at all."]
     if isinstance(model, TwoTowers | SplitNetwork):
         return _towers(model, row)
     try:

@@ -70,7 +70,7 @@ export default function ({ data, parentElement }) {
   function drawn(band, column, big) {
     const box = make("figure"), grid = make("div", "grid"), long = band.names.some((n) => n.length > 2);
     box.style.margin = 0;
-    const title = make("h3", "", band.title);
+    const title = make("figcaption", "", band.title);
     title.title = band.title;
     grid.setAttribute("role", "grid");
     grid.setAttribute("aria-label", `${column.name}: ${band.title}, ${band.unit}`);
@@ -86,7 +86,7 @@ export default function ({ data, parentElement }) {
     if (big) {
       const r = line(), corner = make("div", "head");
       corner.setAttribute("role", "columnheader");
-      corner.setAttribute("aria-label", "field");
+      corner.append(make("span", "sr", "field"));
       r.append(corner, ...band.names.map((n) => label(n, true)));
     }
     const numbers = big && band.names.length <= 6 && !column.truth;
@@ -102,7 +102,7 @@ export default function ({ data, parentElement }) {
           const [fill, ink] = colours(v, band, ground);
           cell.style.background = fill;
           cell.style.color = ink;
-          if (numbers && (band.kind === "ratio" || Math.abs(share(v, band)) >= 0.12)) cell.textContent = text(v, band, 1);
+          if (numbers && (band.kind === "ratio" || Math.abs(share(v, band)) >= 0.12)) cell.dataset.n = text(v, band, 1);
         }
         if (data.truth && big && !column.truth && data.truth.some((p) => p.includes(a) && p.includes(b) && a !== b)) cell.classList.add("planted");
         cell.tabIndex = big && i === 0 && j === 0 ? 0 : -1;
@@ -144,7 +144,7 @@ export default function ({ data, parentElement }) {
   data.columns.forEach((column) => column.bands.forEach((band, k) => {
     const place = make("div");
     if (band.cells) place.append(drawn(band, column, true));
-    else place.append(make("h3", "", band.title));
+    else if (band.title) place.append(make("p", "figcaption", band.title));
     (band.why || []).forEach((w) => place.append(make("p", "why", w)));
     if ((band.more || []).length) {
       const more = make("div", "small");
