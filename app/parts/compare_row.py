@@ -10,8 +10,8 @@ from recsys_lite import plots
 from recsys_lite.data.simulated.planted import planted_probability
 from recsys_lite.fields import Dataset, Rows
 
-from ..core.address import DETAILS, State
-from ..core.cache import load_dataset, raw_edits
+from ..core.address import DETAILS, State, original
+from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model, raw_edits
 from ..core.controls import hold, keep
 from ..core.names import DONE, EVENTS, brief, chapter, name
 from . import cells, notices, stage, tables
@@ -30,6 +30,15 @@ PARTS_HELP = (
 def films_of(data: str, task: str) -> Rows:
     """See :func:`tables.film_features`."""
     return tables.film_features(load_dataset(data, task))
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[list[int], int]:
+    """See :func:`tables.order`, of the films that the row's person had not rated."""
+    dataset, of_row = load_dataset(data, task), edited_row(data, task, row, edits)
+    user = dict(edits).get("user", original(dataset, row)["user"])
+    films = tables.candidates(dataset, films_of(data, task), of_row, str(user))
+    return tables.order(load_model(data, task, model), films, tables.column_of(dataset, "item"))
 
 
 QUESTION = (
@@ -51,12 +60,10 @@ def show_row(
     scores = [tables.score(m, model, rows) for m, model in models.items()]
     count = 0
     if dataset.name == "movielens-100k":
-        column = tables.column_of(dataset, "item")
-        films = films_of(state.data, state.task)
-        others = tables.candidates(dataset, films, rows[1], str(record["user"]))
-        before = tables.candidates(dataset, films, rows[0], str(first["user"])) if state.edits else None
+        place, now = (state.data, state.task), frozen(state.edits)
         for s in scores:
-            count = tables.add_rank(s, models[s.model], others, column, before)
+            before = ordered(*place, s.model, state.row or 0, ())[0] if state.edits else None
+            count = tables.add_rank(s, ordered(*place, s.model, state.row or 0, now), before)
     names = {m: name(m) for m in models}
     answers(state, dataset, rows, scores, count)
     if dataset.name == "planted":

@@ -200,16 +200,15 @@ def pairs_table(
 ) -> pd.DataFrame:
     """A line for each field alone and each pair: the effect in every model, its own numbers, and the truth."""
     names = list(next(iter(maps.values())).index)
-    pairs = [(a, a) for a in names] + [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
-    table = pd.DataFrame(pairs, columns=["a", "b"])
+    k = len(names)
+    a, b = (np.concatenate([np.arange(k), upper]) for upper in np.triu_indices(k, 1))
+    table = pd.DataFrame({"a": np.array(names)[a], "b": np.array(names)[b]})
     if truth is not None:
-        table["planted"] = [float(truth.loc[a, b]) for a, b in pairs]
+        table["planted"] = truth.loc[names, names].to_numpy()[a, b]
     for m, effect in maps.items():
-        table[name(m)] = [effect.loc[a, b] for a, b in pairs]
+        table[name(m)] = effect.to_numpy()[a, b]
     for m, (ours, _) in owned.items():
         for one in ours[:1]:
-            t = one.table
-            table[f"{name(m)}: {one.name} ({one.unit})"] = [
-                (t.loc[a, b] + t.loc[b, a]) / 2 if a in t.index and b in t.index else np.nan for a, b in pairs
-            ]  # fmt: skip
+            values = one.table.reindex(index=names, columns=names).to_numpy()
+            table[f"{name(m)}: {one.name} ({one.unit})"] = ((values + values.T) / 2)[a, b]
     return table

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 
 from recsys_lite import explain
-from recsys_lite.evaluation import predict
 from recsys_lite.fields import UNSEEN, Dataset, Rows
 from recsys_lite.models import Model
 
@@ -162,21 +161,34 @@ def candidates(dataset: Dataset, films: Rows, row: Rows, user: str) -> Rows:
     )
 
 
-def add_rank(
-    result: Score, model: Model, rows: Rows, item_column: int, before: Rows | None = None, count: int = 10
-) -> int:
-    """Fill in the place of the first of the rows among all, and the first few films. Returns how many there are.
+@torch.no_grad()
+def order(model: Model, rows: Rows, item_column: int) -> tuple[list[int], int]:
+    """The films of a list, the highest logit first, and how many stand above the first of the rows.
 
-    With the list ``before`` the edits also how far each of these films moved; ``None`` for one that was not in it.
+    Logits, since chances near 0 and 1 run into ties.
     """
-    p = predict(model, rows)
-    result.rank = 1 + int((p[1:] > p[0]).sum())
-    result.top = rows.ids[p.topk(min(count, len(p))).indices, item_column].tolist()
+    z = torch.cat([model(batch) for batch in rows.batches(8192)])
+    films = rows.ids[z.argsort(descending=True, stable=True), item_column].tolist()
+    return films, int((z[1:] > z[0]).sum())
+
+
+def add_rank(
+    result: Score, ordered: tuple[Sequence[int], int], before: Sequence[int] | None = None, count: int = 10
+) -> int:
+    """Fill in the place of the row's film among all, and the first few films. Returns how many there are.
+
+    Args:
+        result: what is filled in.
+        ordered: of :func:`order`.
+        before: the films in the order that they had before the edits; then also how far each of the first moved,
+            ``None`` for one that was not among them.
+    """
+    films, above = ordered
+    result.rank, result.top = 1 + above, films[:count]
     if before is not None:
-        order = before.ids[predict(model, before).argsort(descending=True, stable=True), item_column].tolist()
-        was = {film: place for place, film in enumerate(order)}
+        was = {film: place for place, film in enumerate(before)}
         result.moved = [was[film] - place if film in was else None for place, film in enumerate(result.top)]
-    return len(p)
+    return len(films)
 
 
 def top_table(dataset: Dataset, scores: Sequence[Score], names: Mapping[str, str]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -108,12 +109,13 @@ def strongest(table: pd.DataFrame, kind: Kind = "signed") -> tuple[str, str, flo
         ('x', 'y', -1.5)
     """
     names = [n for n in table.index if n in table.columns]
-    pairs = [(a, b, (table.loc[a, b] + table.loc[b, a]) / 2) for k, a in enumerate(names) for b in names[k + 1 :]]
-    known = [pair for pair in pairs if pd.notna(pair[2])]
-    if not known:
+    values = table.loc[names, names].to_numpy(float)
+    means = (values + values.T) / 2
+    sizes = np.where(np.triu(np.isfinite(means), 1), means if kind == "ratio" else np.abs(means), -np.inf)
+    if not len(names) or np.isneginf(sizes).all():
         raise ValueError("strongest: no pair of two fields has a number")
-    a, b, value = max(known, key=lambda pair: pair[2] if kind == "ratio" else abs(pair[2]))
-    return str(a), str(b), float(value)
+    a, b = divmod(int(sizes.argmax()), len(names))
+    return str(names[a]), str(names[b]), float(means[a, b])
 
 
 def attention_maps(names: Sequence[str], maps: Sequence[Tensor]) -> list[RowMap]:

@@ -87,11 +87,10 @@ def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()
     names = list(names) or [f.name for f in model.fields]
     pairs = list(combinations(names, 2))
     lost = _lost(model, row, others, [*((name,) for name in names), *pairs])
-    alone = dict(zip(names, lost, strict=False))
-    table = pd.DataFrame(np.diag(lost[: len(names)]), index=names, columns=names)
-    for (a, b), both in zip(pairs, lost[len(names) :], strict=True):
-        table.loc[a, b] = table.loc[b, a] = alone[a] + alone[b] - both
-    return table
+    table = np.diag(lost[: len(names)])
+    for (a, b), both in zip(combinations(range(len(names)), 2), lost[len(names) :], strict=True):
+        table[a, b] = table[b, a] = lost[a] + lost[b] - both
+    return pd.DataFrame(table, index=names, columns=names)
 
 
 def field_effects(model: Model, row: Rows, others: Rows) -> pd.Series:
