@@ -6,24 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from recsys_lite import plots
 from recsys_lite.data.simulated.planted import planted_probability
 from recsys_lite.fields import Dataset, Rows
 
-from ..core.address import DETAILS, State, original
-from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model, raw_edits
-from ..core.controls import hold, keep
-from ..core.names import DONE, EVENTS, brief, chapter, name
-from . import cells, notices, stage, tables
-from .charts import chart
-from .downloads import table_and_downloads
-
-PARTS_HELP = (
-    "*bias*: where every row starts. *linear*: a weight per value. *pairs*: dot products of two values' vectors. "
-    "*crosses*: weights of exact combinations. *deep*, *mlp*, *top network*: a network. *gmf*: a weighted product "
-    "of user and film. *cross*: polynomials of the input. *attention*: fields that looked at each other. Their sum is "
-    "the logit, log(p / (1 - p)). Fine parts of a network that is no sum (DLRM) hold at this row only."
-)
+from ..core.address import State, original
+from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model
+from ..core.names import DONE, EVENTS, brief, name
+from . import notices, stage, tables, waterfalls
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -77,7 +66,7 @@ def show_row(
     st.markdown(f"**What you see.** {sentence}")
     if unseen := tables.unseen_fields(dataset, rows):
         st.caption(f"Not seen (or too rare) in training, so on the row that such values share: {', '.join(unseen)}.")
-    waterfalls(state, scores, names, sentence)
+    waterfalls.show(state, scores, sentence)
     if count:
         with st.expander("The first films of each model for this person", expanded=bool(state.edits)):
             st.dataframe(tables.top_table(dataset, scores, names), hide_index=True, width="stretch")
@@ -107,44 +96,6 @@ def metric(label: str, now: float, was: float, edited: bool, told: str, rank: in
         delta_color="blue" if points > 0 else "orange", help=told.replace("-", "−"),
         delta_description=None,
     )  # fmt: skip
-
-
-def waterfalls(state: State, scores: list[tables.Score], names: dict[str, str], sentence: str) -> None:
-    """What each logit is made of, the same rows in the same order for all models."""
-    st.header("What each answer is made of")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Parts of the logit", list(DETAILS), format_func=DETAILS.__getitem__,
-            key=hold("compare.detail", state.detail),
-            on_change=keep, args=(state, "detail", "compare.detail"), help=PARTS_HELP,
-        )  # fmt: skip
-        change = bool(state.edits) and st.toggle(
-            "Only what the edits changed", key=hold("compare.change", state.change),
-            on_change=keep, args=(state, "change", "compare.change"),
-        )  # fmt: skip
-    parts = tables.aligned(scores, state.detail, change)
-    limits = tables.limits(parts)
-    figures = [plots.waterfall(p, limits=limits) for p in parts]
-    for figure in figures:
-        figure.update_traces(textposition="outside", textangle=0, cliponaxis=False)
-        figure.update_layout(margin={"t": 4})
-        figure.update_yaxes(showgrid=False)
-    for column, s, figure in zip(st.columns(len(scores)), scores, figures, strict=True):
-        with column:
-            head = "Change of the logit" if change else "Logit"
-            total = s.logit() - s.logit("original") if change else s.logit()
-            st.markdown(f"**{name(s.model)}**" + (f" · rank **{s.rank}**" if s.rank else ""))
-            alt = f"{head} of {name(s.model)} and its parts; their sum is {total:+.3f}."
-            chart(figure, alt, f"waterfall.{s.model}")
-    st.caption(" · ".join(f"{name(s.model)}: {chapter(s.model)}" for s in scores if chapter(s.model)))
-    table = tables.parts_table(scores, state.detail, names)
-    for figure, s in zip(figures, scores, strict=True):
-        figure.update_layout(title=name(s.model))
-    file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
-    fine = state.detail == "fine"
-    edits = raw_edits(state.data, state.task, state.row or 0, state.edits)
-    cell = cells.parts(state.data, state.task, [s.model for s in scores], state.row or 0, edits, fine)
-    table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
 
 
 def caveats(state: State, dataset: Dataset) -> None:

@@ -70,21 +70,20 @@ def score(name: str, model: Model, rows: Rows) -> Score:
     return Score(name, coarse, fine)
 
 
-def limits(parts: Sequence[pd.Series]) -> tuple[float, float]:
-    """One scale for several waterfalls: all their running sums, and zero, with room for the numbers."""
+def limits(parts: Sequence[pd.Series], room: float = 0.55) -> tuple[float, float]:
+    """One scale for several waterfalls: all their running sums, and zero, with room at both ends for the numbers."""
     ends = np.concatenate([[0.0], *[np.nancumsum(p.to_numpy(float)) for p in parts]])
-    room = 0.55 * max(float(np.ptp(ends)), 0.05)
-    return float(ends.min()) - room, float(ends.max()) + room
+    free = room * max(float(np.ptp(ends)), 0.05)
+    return float(ends.min()) - free, float(ends.max()) + free
 
 
 def parts_table(scores: Sequence[Score], detail: str, names: Mapping[str, str]) -> pd.DataFrame:
     """Every part of every model: original, now, change."""
-    frames = []
-    for s in scores:
-        table = s.fine if detail == "fine" else s.coarse
-        part = table.T.reset_index(names="part").assign(change=lambda t: t["now"] - t["original"])
-        frames.append(part.assign(model=names[s.model]))
-    return pd.concat(frames)[["model", "part", "original", "now", "change"]].reset_index(drop=True)
+    parts = [s.fine if detail == "fine" else s.coarse for s in scores]
+    was, now = (np.concatenate([p.loc[line].to_numpy(float) for p in parts]) for line in ("original", "now"))
+    models = [names[s.model] for s, p in zip(scores, parts, strict=True) for _ in p.columns]
+    part = [str(c) for p in parts for c in p.columns]
+    return pd.DataFrame({"model": models, "part": part, "original": was, "now": now, "change": now - was})
 
 
 # --- which row ------------------------------------------------------------------------------------------------------
