@@ -126,14 +126,14 @@ def show(
     """The map, in words and as a table."""
     a, b, value = strongest(table)
     sentence = f"{view.lead} of {name(chosen)} here is **{a} × {b}** ({value:.4g} {unit})."
-    st.markdown(f"**What you see.** {sentence} {view.reading}")
+    st.markdown(f"**What you see.** {sentence}", help=view.reading)
     if row is not None and data == "movielens-100k":
         dataset = load_dataset(data, task)
         record = edited(dataset, original(dataset, row), edits)
         st.caption(f"Row {row}: {tables.row_in_words(dataset, record)}.")
     figure = drawn(table, unit, signed)
     chart(figure, f"{view.words} of {name(chosen)}: strongest {a} × {b}, {value:.4g} {unit}.", "inside.map")
-    st.caption(f"What it does not prove. {view.caveat} The weights shown are those of seed 0. {chapter(chosen)}")
+    notices.hover("What it does not prove", f"{view.caveat} The weights shown are those of seed 0. {chapter(chosen)}")
     flat = table.reset_index(names="field")
     file = f"{data}-{task}-{chosen}-inside"
     table_and_downloads(flat, [figure], file, sentence, "Table, downloads", cell)

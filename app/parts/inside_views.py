@@ -46,7 +46,7 @@ VIEWS = {
     ),
     "pairs": View(
         "Pairs in the logit", _has_pairs,
-        "Blue pairs push this row's logit up, red ones down. A mean over rows shows sizes instead.",
+        "Blue pairs push this row's logit up, orange ones down. A mean over rows shows sizes instead.",
         "A strong pair is not a useful pair: two strong ones can cancel.",
     ),
     "blocks": View(
@@ -57,7 +57,7 @@ VIEWS = {
     ),
     "gates": View(
         "Gates", lambda m: isinstance(m, GDCN),
-        "A cell is a gate less ½, where training started: blue lets more of a field's products pass, red less.",
+        "A cell is a gate less ½, where training started: blue lets more of a field's products pass, orange less.",
         "An open gate does not make a field important: what passes also depends on the weights before and after it.",
         lead="The gate that moved most",
     ),
@@ -68,7 +68,7 @@ VIEWS = {
     ),
     "worth": View(
         "What a pair is worth", lambda m: True,
-        "How much test log loss rises when that part of the logit is taken out: blue pairs help, red ones hurt.",
+        "How much test log loss rises when that part of the logit is taken out: blue pairs help, orange ones hurt.",
         "One seed's model on a thousand rows: small values are noise.", by_row=False,
     ),
 }  # fmt: skip
