@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from .core import controls
 from .pages import PAGES
-from .parts import tour
+from .parts import notices, tour
+
+FIRST = "compare"  # the page of an address without a path
+STYLE = """<style>
+.stMainBlockContainer {padding: 3.6rem 2.5rem 4rem}
+.stMainBlockContainer h1 {font-size: 1.5rem; padding: 0}
+.stMainBlockContainer > div > .stVerticalBlock {gap: .75rem}
+.st-key-corner {height: 0; z-index: 2; margin-bottom: -1.5rem}
+.stMainBlockContainer h2, .stMainBlockContainer h3 {font-size: 1.2rem}
+@media (max-width: 640px) {
+.st-key-corner {height: auto; margin-bottom: 0}
+.stMainBlockContainer {padding: 3.6rem 1rem 4rem}}
+</style>"""
+
+
+def _first() -> None:
+    """The first page under its own name, too: Streamlit knows the default page without one only."""
+    PAGES[""][FIRST][0].page()
 
 
 def main() -> None:
     """Everything that a visitor sees; runs anew for every visitor and every change."""
     st.set_page_config(page_title="recsys-lite explorer", layout="wide")
-    st.html("<style>.stMainBlockContainer {padding-top: 4.25rem}</style>")
+    st.html(STYLE)
     pages = {
-        path: st.Page(module.page, title=title, url_path=path, default=path == "compare")
+        path: st.Page(module.page, title=title, url_path=path, default=path == FIRST)
         for section in PAGES.values()
         for path, (module, title) in section.items()
     }
-    chosen = st.navigation({name: [pages[path] for path in section] for name, section in PAGES.items()}, position="top")
-    tour.show(pages, next(path for path, page in pages.items() if page is chosen or page == chosen))
+    listed: dict[str, list[Any]] = {name: [pages[path] for path in section] for name, section in PAGES.items()}
+    again = st.Page(_first, title=PAGES[""][FIRST][1], url_path=FIRST, visibility="hidden")  # it has two addresses
+    listed[""].append(again)
+    chosen = st.navigation(listed, position="top")
+    here = next((path for path, page in pages.items() if page is chosen or page == chosen), FIRST)
+    controls.follow(here)
+    tour.show(pages, here)
+    notice = st.container()
     chosen.run()
+    if wrong := controls.problems():
+        notices.address(wrong, notice)

@@ -15,7 +15,11 @@ from recsys_lite.data import criteo
 from recsys_lite.fields import UNSEEN, Dataset, Field
 
 UNSEEN_VALUE = "<unseen>"
+MOST_COUNT = 1e15  # of a number of a row, either way: the log of it is exact, and a browser can hold it
 MOST_MODELS = 4
+#: where the explorer opens: an address without a query means this
+OPENING = {"data": "planted", "task": "pairs", "models": "fm,dcn_v2,autoint,dhen", "row": "30"}
+START = OPENING["models"].split(",")  # models that cross and attend
 DETAILS = {"coarse": "Coarse", "fine": "Fine"}
 ABOUT = {
     "quality": "Quality and cost", "training": "Training", "calibration": "Calibration", "slices": "Kinds of rows",
@@ -35,6 +39,8 @@ class State:
     metric: str = "auc"
     about: str = "quality"
     epoch: int = 0  # 0: the last one
+    diff: str = ""  # two models whose maps are subtracted, with a comma between
+    change: bool = True  # after an edit, show only what it changed
     edits: dict[str, Any] = field(default_factory=dict)
 
     def to_query(self) -> dict[str, str]:
@@ -42,7 +48,20 @@ class State:
         query = {"data": self.data, "task": self.task, "models": ",".join(self.models), "row": str(self.row)}
         query |= {"seed": str(self.seed), "detail": self.detail, "metric": self.metric, "about": self.about}
         query |= {"epoch": str(self.epoch)} if self.about == "training" and self.epoch else {}
+        query |= {"diff": self.diff} if self.diff else {}
+        query |= {} if self.change else {"change": "0"}
         return query | {f"set.{name}": as_text(value) for name, value in self.edits.items()}
+
+
+def fitting(models: list[str], known: list[str]) -> list[str]:
+    """Those of the models that there are; if there are none, those that cross and attend; or the first few.
+
+    Example:
+        >>> fitting(["fm", "ncf"], ["fm", "dcn"]), fitting([], ["lr", "dcn_v2", "fm"]), fitting([], ["lr"])
+        (['fm'], ['fm', 'dcn_v2'], ['lr'])
+    """
+    start = [m for m in START if m in known] or known
+    return ([m for m in models if m in known] or start)[:MOST_MODELS]
 
 
 def as_text(value: Any) -> str:
@@ -80,7 +99,12 @@ def choose(
         problems.append(f"no stored weights for model “{unknown[0]}” (there are {', '.join(known)})")
     if len(models) > MOST_MODELS:
         problems.append(f"at most {MOST_MODELS} models can stand side by side")
-    state = State(data, task, (models or known)[:MOST_MODELS], metric=metrics[0])
+    state = State(data, task, fitting(models, known), metric=metrics[0])
+    state.change = query.get("change") != "0"
+    if (asked_diff := query.get("diff", "")) and len(set(asked_diff.split(",")) & set(state.models)) == 2:
+        state.diff = asked_diff
+    elif asked_diff:
+        problems.append(f"diff “{asked_diff}” does not name two of the models shown")
     state.seed = _whole(query, "seed", 0, 2**31, problems) or 0
     state.epoch = _whole(query, "epoch", 0, 1000, problems) or 0
     for key, values in (("detail", list(DETAILS)), ("metric", metrics), ("about", list(ABOUT))):
@@ -152,8 +176,8 @@ def from_text(f: Field, text: str, problems: list[str]) -> Any:
             number = float(text)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number):
-            raise ValueError(f"{f.name} “{text}” is not a number")
+        if not abs(number) <= MOST_COUNT:
+            raise ValueError(f"{f.name} “{text}” is not a number from −{MOST_COUNT:g} to {MOST_COUNT:g}")
         return number
     assert f.vocabulary is not None
     values = [v for v in text.split("|") if v] if f.is_bag else [text]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ from recsys_lite.data.interactions import Interactions, interactions
 from recsys_lite.data.simulated.clicks import Clicks
 from recsys_lite.data.simulated.planted import PAIRS, planted
 from recsys_lite.evaluation import Retriever, predict
-from recsys_lite.fields import Dataset
+from recsys_lite.fields import Dataset, Rows
 from recsys_lite.models import MODELS, Model
 from recsys_lite.store import load_retriever
 from recsys_lite.store import trained_clicks as stored_clicks
 
+from .address import edited, original
 from .names import PLANTED
+
+Edits = tuple[tuple[str, Any], ...]
 
 # --- rows and the models that read them -----------------------------------------------------------------------------
 
@@ -42,6 +46,27 @@ def trained(dataset: str, task: str) -> list[str]:
 def load_model(dataset: str, task: str, model: str) -> Model:
     """A trained model, read once for all sessions."""
     return store.load_model(store.weights_path(dataset, task, model), load_dataset(dataset, task).fields)
+
+
+def frozen(edits: Mapping[str, Any]) -> Edits:
+    """Edits of a row as the key of a cache."""
+    return tuple((k, tuple(v) if isinstance(v, list) else v) for k, v in edits.items())
+
+
+def edited_row(data: str, task: str, row: int, edits: Edits = ()) -> Rows:
+    """A test row with edits, as models read it; without any it is the row itself, label and all."""
+    dataset = load_dataset(data, task)
+    if not edits:
+        return dataset.test[row]
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in edits}
+    return dataset.encode(edited(dataset, original(dataset, row), values))
+
+
+def raw_edits(data: str, task: str, row: int, edits: Mapping[str, Any]) -> dict[str, Any]:
+    """Edits as the encoder takes them, of those fields that they change."""
+    dataset = load_dataset(data, task)
+    first = original(dataset, row)
+    return {k: v for k, v in edited(dataset, first, edits).items() if v != first[k]}
 
 
 @st.cache_data(show_spinner="Scoring the test part …", max_entries=64)

@@ -19,13 +19,19 @@ TASKS = {
     ("movielens-100k", "like"): "MovieLens: like the film?",
     ("criteo-sample", "click"): "Criteo: click on the ad?",
 }
-#: the data set that only the look inside has: its truth is known
+#: made-up data whose truth is known; here the explorer opens
 PLANTED = ("planted", "pairs")
-DONE = {"click": "clicked", "like": "liked"}
+#: all that has rows and models that read them
+ROWS = TASKS | {PLANTED: "Planted pairs: the truth is known"}
+DONE = {"click": "clicked", "like": "liked", "pairs": "labelled 1"}
+EVENTS = {"click": "a click", "like": "a like", "pairs": "the label 1"}
 NAMES = {c["models"][0]: c["short"] for c in chapters.CHAPTERS if c.get("models")} | {
     "logistic_regression": "Logistic regression", "fm": "Factorization machine", "gbdt": "Boosted trees",
     "popularity": "Popularity", "item_knn": "Item neighbours", "ease": "EASE", "mf": "Matrix factorisation",
     "pal": "PAL", "watch_next": "Watch Next",
+}  # fmt: skip
+BRIEF = {
+    "logistic_regression": "LR", "fm": "FM", "two_towers": "Towers", "split_network": "Split", "ncf": "NeuMF",
 }  # fmt: skip
 CHAPTERS = {m: c["slug"] for c in chapters.CHAPTERS if "planned" not in c for m in c["models"]}  # model -> chapter
 METRICS = {
@@ -39,6 +45,11 @@ METRICS = {
 def name(model: str) -> str:
     """A model in words."""
     return NAMES.get(model, model.replace("_", " "))
+
+
+def brief(model: str) -> str:
+    """A model in at most a few letters, for the head of a narrow column."""
+    return BRIEF.get(model, name(model))
 
 
 def short_metric(metric: str) -> str:

@@ -12,6 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from .names import name, plain
 
+BUSY = "Another training is running on this server. Wait some seconds, then press the button again."
+
 
 @st.cache_resource(max_entries=1)
 def lock() -> threading.Lock:
@@ -29,7 +31,7 @@ def turn(first: str) -> Iterator[DeltaGenerator | None]:
         first: what the bar says at first.
     """
     if not lock().acquire(blocking=False):
-        st.warning("Another training is running on this server. Wait some seconds, then press the button again.")
+        st.warning(BUSY)
         yield None
         return
     bar = st.progress(0.0, first)

@@ -11,13 +11,17 @@ from . import compare, embeddings, inside, leaderboard, own_data, position, race
 
 #: section -> address of a page -> its module, its title
 PAGES: dict[str, dict[str, tuple[ModuleType, str]]] = {
-    "One row": {"compare": (compare, "Compare models"), "steps": (steps, "Step through")},
-    "Inside": {"inside": (inside, "Look inside"), "embeddings": (embeddings, "Where films lie")},
-    "Lists": {
-        "retrieval": (retrieval, "Find candidates"),
-        "serving": (serving, "Serving cost"),
-        "position": (position, "Position bias"),
+    "": {"compare": (compare, "Compare")},
+    "Look inside": {
+        "steps": (steps, "Step by step"),
+        "inside": (inside, "Pairs of one model"),
+        "embeddings": (embeddings, "Where films lie"),
     },
-    "Train": {"race": (race, "Train live"), "own_data": (own_data, "Your data")},
-    "Results": {"leaderboard": (leaderboard, "Leaderboard")},
+    "Recommend": {"retrieval": (retrieval, "Find candidates")},
+    "Train": {"race": (race, "Two models, live"), "own_data": (own_data, "Your data")},
+    "Results": {
+        "leaderboard": (leaderboard, "Leaderboard"),
+        "position": (position, "Position bias"),
+        "serving": (serving, "Serving cost"),
+    },
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any
 
 import numpy as np
@@ -13,25 +12,22 @@ from recsys_lite.data import DataUnavailable
 from recsys_lite.fields import Dataset
 
 from ..core import controls
-from ..core.address import MOST_MODELS, State, choose, choose_row, edited, original, shown
+from ..core.address import MOST_MODELS, OPENING, State, choose, choose_row, edited, fitting, original
 from ..core.cache import load_dataset, load_model, test_predictions, trained
 from ..core.controls import hold, keep
-from ..core.names import DONE, METRICS, TASKS, name, plain
+from ..core.names import DONE, METRICS, PLANTED, ROWS, TASKS, brief, name
 from ..parts import notices, tables
 from ..parts.compare_quality import show_models
 from ..parts.compare_row import caveats, show_row
-from ..parts.editors import editors, options
+from ..parts.editors import options
+from ..parts.row_strip import strip
 
 LONGEST = 400  # letters of one thing that is wrong with an address
 
 
 def page() -> None:
     """The whole page, from top to bottom."""
-    st.title("Compare models on one row")
-    st.markdown(
-        "Models trained on the same data look at the same row. Change any value of the row and see what each model "
-        "answers, and exactly what its answer is made of. The values are in the side panel."
-    )
+    st.title("Compare")
     state, problems = read_address()
     choosers(state)
     if len(state.models) < 2:
@@ -52,63 +48,85 @@ def page() -> None:
     if state.row is None:
         state.row = int(order[0])
     if problems:
-        listed = "".join(f"\n- {plain(problem[:LONGEST])}" for problem in problems)
-        st.warning(f"The address held something this page does not know; the rest was used.\n{listed}")
-    row_chooser(state, dataset, order, list(models))
-
-    first = original(dataset, state.row)
-    record = edited(dataset, first, state.edits)
-    before = shown(dataset, first)
-    with st.sidebar:
-        st.subheader("The row")
-        st.button("Reset the row", on_click=state.edits.clear, disabled=not state.edits, width="stretch")
-        editors(state, dataset, {**before, **state.edits}, before)
-    show_row(state, dataset, models, first, record)
-    show_models(state, models)
+        notices.address(problems)
+    of_row(state, dataset, models, order)
+    quality(state, models)
     caveats(state, dataset)
+
+
+@st.fragment
+def of_row(state: State, dataset: Dataset, models: dict[str, Any], order: np.ndarray) -> None:
+    """The row, the answers, the maps and the parts: all that an edit changes, and no more."""
+    assert state.row is not None
+    strip(state, dataset, lambda: row_chooser(state, dataset, order, list(models)))
+    first = original(dataset, state.row)
+    show_row(state, dataset, models, first, edited(dataset, first, state.edits))
+    write_address(state)
+
+
+@st.fragment
+def quality(state: State, models: dict[str, Any]) -> None:
+    """The second shelf: stored results of the models."""
+    show_models(state, models)
     write_address(state)
 
 
 def read_address() -> tuple[State, list[str]]:
-    """The session's state, read from the address when that is new.
+    """The session's state, read from the address when a reader went there: by a link, or by Back and Forward.
 
-    The browser may still send an address that this page wrote a moment ago; those are not new.
+    A browser may send an address that is older than the state, when a widget was changed before the page's last address
+    had come to it. So what a widget did since the address was written stands above the address.
     """
     query = controls.read_address()
     session = st.session_state
-    written = session.setdefault("compare.written", deque(maxlen=50))
-    if "compare.state" not in session or (query and query not in written):
-        state, problems = choose(query, list(TASKS), trained, list(METRICS))
-        session["compare.state"], session["compare.query"], session["compare.unread"] = state, query, True
+    state: State | None = session.get("compare.state")
+    touched = state is not None and state.to_query() != session.get("compare.written")
+    came = session.pop("page.came", False)  # from another page of the explorer, by its menu
+    if state is None or (query != session.get("compare.address") and not touched and (query or not came)):
+        known = [*TASKS, PLANTED]
+        state, problems = choose(query or OPENING, known, trained, list(METRICS))
+        session["compare.state"], session["compare.query"], session["compare.unread"] = state, query or OPENING, True
         session["compare.problems"] = problems
-        written.append(query)
+        session["compare.address"] = query
     elif session.get("compare.unread"):  # the data could not be read last time
         problems = session["compare.problems"]
     else:
         problems = []
-    return session["compare.state"], list(problems)
+    return state, list(problems)
 
 
 def choosers(state: State) -> None:
     """Data set, task and models."""
-    left, right = st.columns([2, 3])
+    left, right, third = st.columns([4, 7, 3])
     left.selectbox(
-        "Data and question", list(TASKS), format_func=TASKS.__getitem__,
+        "Data and question", list(ROWS), format_func=ROWS.__getitem__,
         key=hold("compare.task", (state.data, state.task)),
         on_change=_other_task, args=(state,),
     )  # fmt: skip
     known = trained(state.data, state.task)
     right.multiselect(
         "Models (two to four)", known, format_func=name, max_selections=MOST_MODELS, placeholder="pick models",
-        key=hold("compare.models", state.models), on_change=keep, args=(state, "models", "compare.models"),
+        key=hold("compare.models", state.models), on_change=_other_models, args=(state,),
     )  # fmt: skip
+    pairs = {"": "none"} | {
+        f"{a},{b}": f"{brief(a)} − {brief(b)}" for k, a in enumerate(state.models) for b in state.models[k + 1 :]
+    }
+    third.selectbox(
+        "Difference", list(pairs), format_func=pairs.__getitem__, help="One more map: two models' effects, subtracted.",
+        key=hold("compare.diff", state.diff), on_change=keep, args=(state, "diff", "compare.diff"),
+    )  # fmt: skip
+
+
+def _other_models(state: State) -> None:
+    state.models = list(st.session_state["compare.models"])
+    if not set(state.diff.split(",")) <= set(state.models):
+        state.diff = ""
 
 
 def _other_task(state: State) -> None:
     state.data, state.task = st.session_state["compare.task"]
-    known = trained(state.data, state.task)
-    state.models = [m for m in state.models if m in known] or known[:MOST_MODELS]
-    state.row = None
+    state.models = fitting(state.models, trained(state.data, state.task))
+    state.row, state.diff = None, ""
     state.edits.clear()
     for key in ("compare.user", "compare.film", "compare.found"):
         st.session_state.pop(key, None)
@@ -152,27 +170,27 @@ def disagreement(data: str, task: str, models: tuple[str, ...]) -> np.ndarray:
 def row_chooser(state: State, dataset: Dataset, order: np.ndarray, models: list[str]) -> None:
     """By number, at random, by disagreement, or by user and film."""
     last = len(dataset.test) - 1
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    place = np.flatnonzero(order == state.row)
+    following = int(order[(int(place[0]) + 1) % len(order)]) if len(place) else int(order[0])
+    with st.popover(f"**Row {state.row}**", key="compare.rows"):
         st.number_input(
             f"Row of the test part (0 to {last})", 0, last, step=1, key=hold("compare.row", state.row), width=220,
             on_change=lambda: _move(state, st.session_state["compare.row"]),
         )  # fmt: skip
-        place = np.flatnonzero(order == state.row)
-        following = int(order[(int(place[0]) + 1) % len(order)]) if len(place) else int(order[0])
-        st.button(
-            "Next disagreement", on_click=_move, args=(state, following),
-            help="Rows with a positive label, the widest gap between the models first.",
-        )  # fmt: skip
-        with st.popover("Widest disagreements"):
-            disagreements(state, dataset, order, models)
         chance = int(np.random.default_rng(state.seed).integers(last + 1))
         st.button(
             "Random row", on_click=_move, args=(state, chance, state.seed + 1),
             help=f"The seed is part of the address; it is {state.seed} now.",
         )  # fmt: skip
         if dataset.name == "movielens-100k":
-            with st.popover("Find a row"):
-                find_row(state, dataset)
+            st.markdown("**Find a row**")
+            find_row(state, dataset)
+        st.markdown("**Widest disagreements**")
+        disagreements(state, dataset, order, models)
+    st.button(
+        "Next disagreement", on_click=_move, args=(state, following),
+        help="Rows with a positive label, the widest gap between the models first.",
+    )  # fmt: skip
 
 
 def disagreements(state: State, dataset: Dataset, order: np.ndarray, models: list[str]) -> None:
@@ -231,8 +249,11 @@ def _move(state: State, row: int, seed: int | None = None) -> None:
 
 
 def write_address(state: State) -> None:
-    """Put the state into the address."""
+    """Put the state into the address; the opening scene has the one without a query."""
     query = state.to_query()
-    controls.write_address(query)
-    if query not in st.session_state["compare.written"]:
-        st.session_state["compare.written"].append(query)
+    st.session_state["compare.written"] = query
+    opened = choose(OPENING, [*TASKS, PLANTED], trained, list(METRICS))[0]
+    opened.row = int(OPENING["row"])
+    shown_ = {} if query == opened.to_query() else query
+    st.session_state["compare.address"] = shown_
+    controls.write_address(shown_)

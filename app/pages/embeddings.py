@@ -45,10 +45,12 @@ ASKED = "embeddings.asked"  # in the state of the session: the map that the read
 
 def page() -> None:
     """The whole page."""
-    st.title("Where the films lie")
-    st.markdown(
-        "Every film is a vector that a model learnt from who rated what. Here the vectors of two models are laid flat, "
-        "side by side, and a film's nearest neighbours are listed. Search by title, or click a mark."
+    st.title(
+        "Where the films lie",
+        help=(
+            "Every film is a vector that a model learnt from who rated what. Here two models' vectors are laid flat, "
+            "side by side, and a film's nearest neighbours are listed. Search by title, or click a mark."
+        ),
     )
     try:
         dataset = load_dataset(*DATA)
@@ -95,14 +97,15 @@ def page() -> None:
             st.markdown(f"**{words(model)}**")
             key = f"embeddings.{'ab'[place]}"
             chart(figure, f"Map of films in {words(model)}. {sentence}", key, on_select=partial(chosen, key))
-            st.caption(about_map(drawn_as, variance, stay, len(shown)) + f" {chapter(model.split(',')[0])}")
+            kept = about_map(drawn_as, variance, stay, len(shown))
+            notices.hover("What the map keeps", f"{kept} {chapter(model.split(',')[0])}")
         figures.append(figure)
     for place, (column, model) in enumerate(zip(st.columns(2), (a, b), strict=True)):
         with column:
             st.markdown(f"**Nearest in {words(model)}**")
             own = table.iloc[NEIGHBOURS * place :][:NEIGHBOURS].drop(columns="model")
             st.dataframe(own, hide_index=True, width="stretch", column_config=COLUMNS)
-            st.caption(genre_words(least, i, model))
+            notices.hover("Genres in common", genre_words(least, i, model))
     table_and_downloads(
         table, figures, f"films-{a}-{b}-{film}", sentence, "Table of the neighbours, downloads",
         cell((a, b), least, film),

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from recsys_lite import plots
+from recsys_lite import explain, plots
 from recsys_lite.data import DataUnavailable
 from recsys_lite.models import DHEN, AutoInt, Model
 
-from ..core.address import original
-from ..core.cache import load_dataset, load_model, trained
+from ..core import shared
+from ..core.address import as_text, edited, original
+from ..core.cache import edited_row, frozen, load_dataset, load_model, raw_edits, trained
 from ..core.controls import number, pick, write_address
-from ..core.names import PLANTED, chapter, name
-from ..core.names import TASKS as ROW_TASKS
+from ..core.names import ROWS as DATA
+from ..core.names import chapter, name
 from ..parts import notices, pair_maps, tables
 from ..parts.charts import chart
 from ..parts.downloads import table_and_downloads
 from ..parts.inside_views import VIEWS, View, ablated, cell, computed, own_cell
 from ..parts.pair_maps import ROWS
+from ..parts.row_strip import strip
 
 MOST_FIELDS = 12  # a pair of more fields takes too long to ablate while a reader waits
-TASKS = ROW_TASKS | {PLANTED: "Planted pairs: the truth is known"}
 
 
 def page() -> None:
     """The whole page."""
     st.title("What a model looks at")
-    st.markdown("One trained model, the fields of a row against each other, seen in several ways.")
     first, second, third = st.columns(3)
     with first:
-        known = {".".join(pair): pair for pair in TASKS if trained(*pair)}
-        data, task = known[pick("Data and question", list(known), "data", lambda k: TASKS[known[k]])]
+        known = {".".join(pair): pair for pair in DATA if trained(*pair)}
+        data, task = known[pick("Data and question", list(known), "data", lambda k: DATA[known[k]])]
     try:
         dataset = load_dataset(data, task)
     except (DataUnavailable, ValueError) as error:
@@ -51,16 +54,25 @@ def page() -> None:
         kind = pick("View", views, "view", lambda k: VIEWS[k].words)
     view = VIEWS[kind]
     row, layer, head = choices(view, model, len(dataset.test))
-    rows = dataset.test[:ROWS] if row is None else dataset.test[row]
+    edits: dict[str, Any] = {}
+    if row is not None:
+        state, wrong = shared.at(dataset, data, task, row)
+        if wrong:
+            notices.address(wrong)
+        strip(state, dataset)
+        edits = state.edits
+    rows = dataset.test[:ROWS] if row is None else edited_row(data, task, row, frozen(edits))
     place = (data, task, chosen)
     table, unit, signed = computed(kind, place, rows, row, layer, head)
-    show(view, data, task, chosen, table, unit, signed, row, cell(kind, place, row, layer, head))
+    code = cell(kind, place, row, layer, head, {} if row is None else raw_edits(data, task, row, edits))
+    show(view, data, task, chosen, table, unit, signed, row, code, edits)
     if small and kind in ("attention", "pairs", "blocks"):
         own = table if row is None else computed(kind, place, dataset.test[:ROWS], None, layer, head)[0]
         pair_maps.show(view.words, own, ablated(*place), place, own_cell(kind, layer, head))
     chosen_so = {"data": f"{data}.{task}", "model": chosen, "view": kind}
     if view.by_row:
         chosen_so |= {"rows": "mean"} if row is None else {"rows": "one", "row": str(row)}
+        chosen_so |= {f"set.{k}": as_text(v) for k, v in edits.items()}
     if view.layered:
         chosen_so |= {
             k: st.session_state[f"control.{k}"] for k in ("layer", "head") if f"control.{k}" in st.session_state
@@ -98,27 +110,30 @@ def counted(words: str, key: str, count: int, mean: bool) -> int | None:
 
 
 def strongest(table: pd.DataFrame) -> tuple[str, str, float]:
-    """The largest entry off the diagonal."""
-    cells = table.stack()
-    cells = cells[[a != b for a, b in cells.index]]
-    a, b = cells.abs().idxmax()
-    return str(a), str(b), float(cells[(a, b)])
+    """See :func:`recsys_lite.explain.strongest`; of a table with other lines than columns, such as gates, a cell."""
+    if list(table.index) != list(table.columns):
+        cells = table.stack()
+        a, b = cells.abs().idxmax()
+        return str(a), str(b), float(cells[(a, b)])
+    fields = [n for n in table.index if n != "constant"]  # DLRM's vector without numbers is no field
+    return explain.strongest(table.loc[fields, fields])
 
 
 def show(
     view: View, data: str, task: str, chosen: str, table: pd.DataFrame, unit: str, signed: bool, row: int | None,
-    cell: str,
+    cell: str, edits: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """The map, in words and as a table."""
     a, b, value = strongest(table)
     sentence = f"{view.lead} of {name(chosen)} here is **{a} × {b}** ({value:.4g} {unit})."
-    st.markdown(f"**What you see.** {sentence} {view.reading}")
+    st.markdown(f"**What you see.** {sentence}", help=view.reading)
     if row is not None and data == "movielens-100k":
         dataset = load_dataset(data, task)
-        st.caption(f"Row {row}: {tables.row_in_words(dataset, original(dataset, row))}.")
+        record = edited(dataset, original(dataset, row), edits)
+        st.caption(f"Row {row}: {tables.row_in_words(dataset, record)}.")
     figure = drawn(table, unit, signed)
     chart(figure, f"{view.words} of {name(chosen)}: strongest {a} × {b}, {value:.4g} {unit}.", "inside.map")
-    st.caption(f"What it does not prove. {view.caveat} The weights shown are those of seed 0. {chapter(chosen)}")
+    notices.hover("What it does not prove", f"{view.caveat} The weights shown are those of seed 0. {chapter(chosen)}")
     flat = table.reset_index(names="field")
     file = f"{data}-{task}-{chosen}-inside"
     table_and_downloads(flat, [figure], file, sentence, "Table, downloads", cell)

@@ -11,15 +11,17 @@ from recsys_lite.evaluation import report
 from ..core.cache import results
 from ..core.controls import pick, write_address
 from ..core.names import METRICS, TASKS, chapter, name
-from ..parts import cells, run_tables
+from ..parts import cells, notices, run_tables
 from ..parts.charts import chart
 from ..parts.downloads import table_and_downloads
 
 
 def page() -> None:
     """The whole page."""
-    st.title("Leaderboard")
-    st.markdown("All models on the same rows, with the same seeds and the same tuning effort.")
+    st.title(
+        "Leaderboard",
+        help="All models on the same rows, with the same seeds and the same tuning effort.",
+    )
     left, right = st.columns(2)
     known = {".".join(pair): pair for pair in TASKS if results(*pair)}
     if not known:
@@ -48,12 +50,14 @@ def page() -> None:
         "parameters": st.column_config.NumberColumn(format="localized"),
         "seconds": st.column_config.NumberColumn(format="%.1f"),
     })  # fmt: skip
-    st.caption(
+    notices.hover(
+        "Intervals, verdicts, units",
         "Intervals and verdicts are over seeds of training only (Welch's test against the best, corrected for their "
         "number). Other test rows would move all models together and each a little apart; the book's leaderboard "
-        "measures that too. Parameters of boosted trees are their nodes; seconds are one machine's."
+        "measures that too. Parameters of boosted trees are their nodes; seconds are one machine's.",
     )
-    st.caption(" · ".join(f"{name(m)}: {chapter(m)}" for m in models if chapter(m)))
+    with st.expander("The models' chapters"):
+        st.markdown("\n".join(f"- {name(m)}: {chapter(m)}" for m in models if chapter(m)))
     file = f"{data}-{task}-{metric}-leaderboard"
     cell = cells.standings(data, task, metric)
     table_and_downloads(whole, [figure], file, sentence(table), "Table, downloads", cell)

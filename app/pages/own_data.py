@@ -44,10 +44,12 @@ class Source:
 
 def page() -> None:
     """The whole page."""
-    st.title("Your data")
-    st.markdown(
-        "Bring a table: one row for each time that something was shown, what was known then, and whether it was taken. "
-        "Say what each column is, and train two models on it. Until you do, a made-up café stands here."
+    st.title(
+        "Your data",
+        help=(
+            "Bring a table: a row for each time that something was shown, what was known, whether it was taken. "
+            "Say what each column is, and train two models on it. Until you do, a made-up café stands here."
+        ),
     )
     source = choose_source()
     if source is None:
@@ -96,9 +98,10 @@ def choose_source() -> Source | None:
         else:
             words = {"": "recognised"} | SEPARATORS
             separator = st.selectbox("Separator", list(words), format_func=words.__getitem__, key="own_data.separator")
-    st.caption(
+    notices.hover(
+        "Your file stays in this session",
         "A file goes into the memory of your session on the machine that runs this explorer. It is not written to "
-        "disk, not sent on, not in the address, and gone when you take it away or your session ends."
+        "disk, not sent on, not in the address, and gone when you take it away or your session ends.",
     )
     key = f"{file.file_id}.{separator}" if file is not None else ""
     kept = st.session_state.get(READ)
@@ -132,9 +135,10 @@ def read(key: str, file: str, data: bytes, separator: str) -> Source | table.Tab
 
 def complain(error: table.TableError, headline: str) -> None:
     """All that is wrong, the first ten things in words."""
-    lines = [f"- {plain(str(f))}" for f in error.findings[:SHOWN]]
-    if len(error.findings) > SHOWN:
-        lines.append(f"- … and {len(error.findings) - SHOWN:,} more")
+    rest = [f for f in error.findings[SHOWN:] if not f.what.endswith("of this kind")]  # those say how many cells
+    lines = [f"- {plain(str(f))}" for f in error.findings if f not in rest]
+    if rest:
+        lines.append(f"- … and {len(rest):,} more")
     st.error("\n".join([f"**{headline}** The header is line 1.", "", *lines]))
 
 

@@ -13,7 +13,7 @@ from recsys_lite.evaluation import interval
 from ..core.cache import record
 from ..core.controls import pick, write_address
 from ..core.names import chapter
-from ..parts import cells, position_own
+from ..parts import cells, notices, position_own
 from ..parts.charts import chart
 from ..parts.downloads import table_and_downloads
 from ..parts.notices import caveats
@@ -37,10 +37,12 @@ DEVICES = ("desktop", "phone")
 
 def page() -> None:
     """The whole page."""
-    st.title("Position bias")
-    st.markdown(
-        "A click needs a look. Here people look down a list with a chance that is **known**, because the clicks are "
-        "simulated from real ratings. Can a model learn from such clicks what people like, and not where it stood?"
+    st.title(
+        "Position bias",
+        help=(
+            "A click needs a look. Here the chance of a look is **known**, because the clicks are "
+            "simulated from real ratings. Can a model learn from such clicks what people like, and not where it stood?"
+        ),
     )
     stored = record("position")
     known = [log for log in LOGS if any(r["condition"] == log for r in stored.get("runs", []))]
@@ -62,18 +64,20 @@ def page() -> None:
     st.markdown(f"**What you see.** {curve_words(curves)}")
     figure = drawn(curves)
     chart(figure, curve_words(curves), "position.curves")
-    st.caption(
+    notices.hover(
+        "Relative to place 1",
         "Only ratios can be learnt: a film seldom looked at and much liked clicks like one often looked at and liked "
-        "little. So every curve is divided by its value at place 1. Mean over seeds."
+        "little. So every curve is divided by its value at place 1. Mean over seeds.",
     )
     st.subheader("What it is worth when the list is served")
     sentence = gain_words(gains, metric)
     st.markdown(f"**What you see.** {sentence}")
     shown = gains_drawn(gains, METRICS[metric])
     chart(shown, sentence, "position.gains")
-    st.caption(
+    notices.hover(
+        "Intervals",
         "Differences of runs on the same log with the same seed, mean and 95 % t interval over seeds; every seed has a "
-        f"log of its own. All models hold the same factorization machine and were tuned alike. {chapter('pal')}"
+        f"log of its own. All models hold the same factorization machine and were tuned alike. {chapter('pal')}",
     )
     table_and_downloads(
         values, [figure, shown], f"position-{log}-{metric}", sentence, "Table of all runs, downloads",

@@ -16,6 +16,7 @@ from recsys_lite.lab.race import ORDER, RUNNERS, Race, alone, best, shares
 from ..core import run
 from ..core.controls import number, pick, write_address
 from ..core.names import chapter, name, plain
+from ..parts import notices
 from ..parts import race_charts as charts
 from ..parts import race_words as words
 from ..parts.charts import chart
@@ -29,6 +30,7 @@ RATES = [0.01, 0.001, 0.003, 0.03]
 EPOCHS = [20, 10, 40]
 TICK = 0.3  # seconds between two epochs while a race plays
 LIVE = "race.live"  # in the state of the session: the one race that it trains
+BUSY = "race.busy"  # in the state of the session: a button was pressed while another session trained
 TITLES = {"auc": "AUC after each epoch", "log loss": "Log loss after each epoch"}
 
 
@@ -41,15 +43,19 @@ class Live:
     playing: bool = False
     error: str = ""
 
-    def step(self) -> None:
-        """One epoch of both models; the last one, and one that fails, end the race."""
+    def step(self) -> bool:
+        """One epoch of both models; the last one, and one that fails, end the race. False while others train."""
+        if not run.lock().acquire(blocking=False):
+            return False
         torch.set_num_threads(1)
         try:
-            with run.lock():
-                self.race.step()
+            self.race.step()
         except ValueError as error:
             self.error = str(error)
+        finally:
+            run.lock().release()
         self.playing = self.playing and not self.over
+        return True
 
     @property
     def over(self) -> bool:
@@ -59,16 +65,20 @@ class Live:
 
 def page() -> None:
     """The whole page."""
-    st.title("Train live")
-    st.markdown(
-        "Two models learn the same made-up rows with the same budget. The label follows one **pair** of fields and no "
-        "field alone, so it is known what there is to find, and how well the best model can do."
+    st.title(
+        "Train live",
+        help=(
+            "Two models learn the same made-up rows with one budget. The label follows one **pair** of fields, no "
+            "field alone, so it is known what there is to find, and how well the best model can do."
+        ),
     )
     asked = choose()
     chosen = {"a": asked.models[0], "b": asked.models[1], "seed": asked.seed, **asked.settings}
     write_address({k: str(v) for k, v in chosen.items()})
     live = current(asked)
     buttons(asked, live)
+    if st.session_state.pop(BUSY, False):
+        st.warning(run.BUSY)
     st.fragment(board, run_every=TICK if live is not None and live.playing else None)(asked)
     with st.expander("What a race does not say"):
         st.markdown(words.caveats(asked, data_of(asked)))
@@ -121,8 +131,8 @@ def pause(asked: Asked) -> None:
 def one_epoch(asked: Asked) -> None:
     """A button's callback."""
     live = current(asked, start=True)
-    if live is not None and not live.over:
-        live.step()
+    if live is not None and not live.over and not live.step():
+        st.session_state[BUSY] = True
 
 
 def current(asked: Asked, start: bool = False) -> Live | None:
@@ -132,8 +142,13 @@ def current(asked: Asked, start: bool = False) -> Live | None:
         del st.session_state[LIVE]
         live = None
     if live is None and start:
-        with run.lock():
+        if not run.lock().acquire(blocking=False):
+            st.session_state[BUSY] = True
+            return None
+        try:
             live = st.session_state[LIVE] = Live(asked, Race(asked.models, asked.seed, **asked.settings))
+        finally:
+            run.lock().release()
     return live
 
 
@@ -144,10 +159,8 @@ def board(asked: Asked) -> None:
     """
     live = current(asked)
     if live is not None and live.playing:
-        if run.lock().locked():
+        if not live.step():
             st.caption("Another training is running on this server; this race waits for it.")
-        else:
-            live.step()
         if not live.playing:
             st.rerun()  # the buttons stand outside
     dataset = data_of(asked)
@@ -162,17 +175,18 @@ def board(asked: Asked) -> None:
         st.info("No race is stored for these settings. **Play** trains both models here, **Step** one epoch of them.")
     if not curve.empty:
         sentence = source + words.in_words(asked, curve, pairs, dataset)
-        st.markdown(f"**What you see.** {sentence}")
+        notices.told(sentence)
         bound = best(dataset, dataset.validation, asked.noise)
         for column, (metric, title) in zip(st.columns(2), TITLES.items(), strict=True):
             figures.append(charts.curves(curve, metric, bound[metric], asked.epochs))
             with column:
                 st.markdown(f"**{title}**")
                 chart(figures[-1], f"{title}, both models. {sentence}", f"race.{metric}")
-        st.caption(
+        notices.hover(
+            "Solid: validation rows, dashed: training rows, dotted: the truth",
             "Solid: validation rows, which training never sees. Dashed: the training rows themselves. Dotted: the "
             "planted truth as a prediction of the validation rows. "
-            + " · ".join(f"{name(m)}: {chapter(m)}" for m in asked.models)
+            + " · ".join(f"{name(m)}: {chapter(m)}" for m in asked.models),
         )
     left, right = st.columns(2)
     with left:
@@ -225,8 +239,9 @@ def what_was_found(pairs: pd.DataFrame, asked: Asked) -> go.Figure:
     figure = charts.found(pairs)
     st.markdown("**What each model has found**")
     chart(figure, f"Strength of every pair of fields. {words.pair_words(asked.models, pairs)}", "race.pairs")
-    st.caption(
+    notices.hover(
+        "Found by swapping; the planted pair in bold",
         "How much of the logit only the pair explains: both fields are swapped for another row's, alone and together, "
-        "on the validation rows. The planted pair is in bold."
+        "on the validation rows. The planted pair is in bold.",
     )
     return figure

@@ -27,9 +27,9 @@ SHOWN = 10  # history films in the chart of reasons
 ASKED = 400  # history films taken out one at a time while a reader waits
 
 ABOUT = {
-    "popularity": "the same order for everybody", "item_knn": "films that the same people rated",
-    "ease": "a linear model over the whole history", "mf": "a vector per person and film",
-    "lightgcn": "vectors averaged over the graph of ratings", "two_towers": "a network per side, a dot product",
+    "popularity": "the same for everybody", "item_knn": "films that the same people rated",
+    "ease": "linear over the whole history", "mf": "a vector per person and film",
+    "lightgcn": "vectors averaged over the graph", "two_towers": "a network per side, a dot product",
 }  # fmt: skip
 WHY = {
     "item_knn": "The changes are the terms of the score: they add up to it.",
@@ -43,8 +43,10 @@ WHY = {
 
 def page() -> None:
     """The whole page."""
-    st.title("Find candidates")
-    st.markdown("Out of 1,682 films, which few would each model fetch for a person? A tick marks what came true later.")
+    st.title(
+        "Find candidates",
+        help="Out of 1,682 films, which few would each model fetch for a person? A tick marks what came true later.",
+    )
     try:
         data = load_interactions()
     except (DataUnavailable, ValueError) as error:
@@ -120,12 +122,13 @@ def why(data: Interactions, user: int, lists: Mapping[str, tuple[np.ndarray, np.
         f"{name(model)} puts *{data.title(item)}* at place {items.index(item) + 1}. "
         + (f"What lifts it most is *{lift['title']}* ({lift['change']:+.3g})." if lift["change"] > 0 else "")
     )  # fmt: skip
-    st.markdown(f"**What you see.** {sentence} {WHY[model]}")
+    st.markdown(f"**What you see.** {sentence}", help=WHY[model])
     figure = bars(top)
     chart(figure, f"Change of the score by history film: {sentence}", "retrieval.why")
-    st.caption(
+    notices.hover(
+        "What it does not prove",
         "What it does not prove: that the person would not have chosen the film otherwise. It is what the score rests "
-        "on."
+        "on.",
     )
     file = f"why-{user + 1}-{model}-{item}"
     cell = cells.reasons(model, user, item)
@@ -151,9 +154,10 @@ def standing(models: Sequence[str], user: int, k: int) -> None:
     figure = plots.intervals(table, axis="test recall@20, all films ranked")
     figure.update_layout(margin={"t": 8})
     chart(figure, sentence, "retrieval.standing")
-    st.caption(
+    notices.hover(
+        "Intervals",
         "Mean and 95 % interval over seeds of training; a closed form has no seed and no interval. Every model was "
-        "tuned on the validation part with the same effort."
+        "tuned on the validation part with the same effort.",
     )
     table_and_downloads(
         table, [figure], "retrieval-recall", sentence, "Table of the shares, downloads", cells.recalls(models)

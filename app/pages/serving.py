@@ -15,6 +15,7 @@ from recsys_lite.retrieval.serving_cost import WAYS, costs
 
 from ..core.controls import pick, slide, write_address
 from ..core.names import link
+from ..parts import notices
 from ..parts.charts import chart
 from ..parts.downloads import table_and_downloads
 from ..parts.serving_views import budget, cell, memory, thousands
@@ -34,10 +35,12 @@ KEYS = [
 
 def page() -> None:
     """The whole page."""
-    st.title("What serving costs")
-    st.markdown(
-        "Scoring a candidate is cheap or dear by where user and item meet. If they meet late, the user's part runs "
-        "once and the items' vectors can be kept; if they meet early, everything runs for every pair."
+    st.title(
+        "What serving costs",
+        help=(
+            "Scoring a candidate is cheap or dear by where user and item meet. If they meet late, the user's part runs "
+            "once and the items' vectors can be kept; if they meet early, everything runs for every pair."
+        ),
     )
     for key in KEYS:  # a control that is not shown keeps its value
         if (place := f"control.{key}") in st.session_state:
@@ -71,10 +74,11 @@ def cost() -> dict[str, str]:
     with seen:
         st.markdown(f"**What you see.** {sentence}")
         chart(figure, f"Cost of three ways to serve against the number of candidates. {sentence}", "cost")
-    st.caption(
+    notices.hover(
+        "The three formulas",
         "every pair: N·(u + c + d) · user once: u₁ + N·(c + d) · items cached: u₁ + N·d + k + (1 − hit)·N·c. Marks: "
         "measured processor time of one thread on the machine that made the results, with all items cached. Times of "
-        f"another machine differ; compare ratios. {worst_in_words()} {link('two_towers')} {link('split_network')}"
+        f"another machine differ; compare ratios. {worst_in_words()} {link('two_towers')} {link('split_network')}",
     )
     call = ", ".join(f"{key}={value!r}" for key, value in given.items())
     table_and_downloads(
@@ -168,11 +172,12 @@ def index() -> dict[str, str]:
     st.markdown(f"**What you see.** {sentence}")
     figure = index_chart(wanted, table)
     chart(figure, f"Recall of the ten best against time of a search, HNSW and IVF. {sentence}", "index")
-    st.caption(
+    notices.hover(
+        "To the upper left is good",
         "To the upper left is good. Measured with trained film vectors of 32 numbers and noise added, queries one by "
         "one, one thread; recall is the share found of the ten best of the exact search. In the "
         "table, build is in processor seconds of the measuring machine. Other vectors, or another setting "
-        "of an index, can turn the order around. " + link("two_towers")
+        "of an index, can turn the order around. " + link("two_towers"),
     )
     table_and_downloads(
         table, [figure], f"index-{vectors}", sentence, "Table of the searches, downloads",

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
 from recsys_lite.data import DataUnavailable
-from recsys_lite.explain.boxes import ARCHITECTURES
+from recsys_lite.explain.boxes import Box
+from recsys_lite.explain.drawn import drawn
 from recsys_lite.explain.traces import Step
 from recsys_lite.notebook.traces import in_lines
 
-from ..core.address import whole
+from ..core import shared
+from ..core.address import as_text, whole
+from ..core.cache import Edits, frozen, load_dataset, raw_edits
 from ..core.controls import number, pick, write_address
-from ..core.names import chapter, name
+from ..core.names import chapter, name, plain
 from ..parts import notices
 from ..parts.charts import chart
 from ..parts.downloads import table_and_downloads
+from ..parts.row_strip import strip
 from ..parts.steps_drawing import drawing, heatmap, in_words
 from ..parts.steps_sources import Rated, Source, sources
 
@@ -30,7 +35,6 @@ WIDE = """<style>
 def page() -> None:
     """The whole page."""
     st.title("Step through a model")
-    st.markdown("One row goes through one model: each formula, the same formula with this row's numbers, the tensor.")
     st.html(WIDE)
     known = sources()
     if not any(isinstance(source, Rated) for source in known.values()):
@@ -49,23 +53,34 @@ def page() -> None:
         model = pick("Model", models, "model", name, on_change=_restart)
     with third:
         row = number("Row of the test part", "row", count)
+    state = None
+    if isinstance(source, Rated):
+        dataset = load_dataset(source.data, source.task)
+        state, wrong = shared.at(dataset, source.data, source.task, row)
+        if wrong:
+            notices.address(wrong)
+        strip(state, dataset)
+    edits = {} if state is None else state.edits
     try:
-        steps = traced(source.data, source.task, model, row)
+        steps = traced(source.data, source.task, model, row, frozen(edits))
     except ValueError as error:
-        st.error(f"**This row cannot be stepped through.** {error}")
+        st.error(f"**This row cannot be stepped through.** {plain(str(error))}")
         return
-    now, guess = choose_step(model, steps), guessing()
+    boxes = drawn(model, source.loaded(model) if isinstance(source, Rated) else None)[0]
+    now, guess = choose_step(boxes, steps), guessing()
     end = "" if guess else f" {source.end(model, row, steps)}"
-    st.markdown(f"Row {row}: {source.about(row)}.{end}")
+    about = source.about(row, edits) if isinstance(source, Rated) else source.about(row)
+    st.markdown(f"Row {row}: {about}.{end}")
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        clickable(model, steps, now)
+        clickable(source, model, boxes, steps, now)
     with right:
-        show(source, steps, now, model, row, guess)
+        show(source, boxes, steps, now, model, row, guess, edits)
     caveats(model)
     write_address(
         {"data": f"{source.data}.{source.task}", "model": model, "row": str(row), "step": str(now)}
         | ({"guess": "1"} if guess else {})
+        | {f"set.{k}": as_text(v) for k, v in edits.items()}
     )
 
 
@@ -75,14 +90,13 @@ def _restart() -> None:
 
 
 @st.cache_data(show_spinner="Running the model on the row …", max_entries=64)
-def traced(data: str, task: str, model: str, row: int) -> list[Step]:
+def traced(data: str, task: str, model: str, row: int, edits: Edits = ()) -> list[Step]:
     """See :func:`recsys_lite.explain.traces.trace`."""
-    return sources()[f"{data}.{task}"].trace(model, row)
+    return sources()[f"{data}.{task}"].trace(model, row, edits)
 
 
-def choose_step(model: str, steps: Sequence[Step]) -> int:
+def choose_step(boxes: Sequence[Box], steps: Sequence[Step]) -> int:
     """The number of the step, from 1; all steps can be chosen in a list."""
-    boxes = ARCHITECTURES[model][0]
 
     def in_list(k: int) -> str:  # a box is named at its first step, so that long traces stay readable
         box = steps[k - 1].box
@@ -92,14 +106,13 @@ def choose_step(model: str, steps: Sequence[Step]) -> int:
     if asked is not None:
         st.session_state[STEP] = asked
     elif not 1 <= (st.session_state.get(STEP) or 0) <= len(steps):
-        st.session_state[STEP] = heart(model, steps)
+        st.session_state[STEP] = heart(boxes, steps)
     st.pills("Step", list(range(1, len(steps) + 1)), key=STEP, required=True, format_func=in_list)
     return int(st.session_state[STEP])
 
 
-def heart(model: str, steps: Sequence[Step]) -> int:
+def heart(boxes: Sequence[Box], steps: Sequence[Step]) -> int:
     """The step where the page opens: the first at what the model is known for, or the weights of the plainest one."""
-    boxes = ARCHITECTURES[model][0]
     told = [k for k, s in enumerate(steps, 1) if boxes[s.box].kind in ("cross", "attention")]
     return told[0] if told else 2
 
@@ -111,14 +124,14 @@ def guessing() -> bool:
     return st.toggle("Guess first: hide the numbers until I ask", key="control.guess")
 
 
-def clickable(model: str, steps: Sequence[Step], now: int) -> None:
+def clickable(source: Source, model: str, boxes: Sequence[Box], steps: Sequence[Step], now: int) -> None:
     """The drawing; a click on a box opens its first step."""
-    boxes = ARCHITECTURES[model][0]
     firsts = {s.box: k for k, s in reversed(list(enumerate(steps, 1)))}
     dark = st.context.theme.type == "dark"
+    itself = source.loaded(model) if isinstance(source, Rated) else None
     key = f"steps.drawing.{model}.{now}"  # a new one for each step, so that a box can be clicked again
     st.plotly_chart(
-        drawing(model, steps[now - 1].box, firsts, dark), key=key, on_select=lambda: _clicked(key),
+        drawing(model, steps[now - 1].box, firsts, dark, itself), key=key, on_select=lambda: _clicked(key),
         selection_mode="points", config={"displayModeBar": False}, width="stretch",
         alt=f"Drawing of {name(model)} with {len(boxes)} boxes; the open one is {boxes[steps[now - 1].box].label}.",
     )  # fmt: skip
@@ -131,16 +144,19 @@ def _clicked(key: str) -> None:
         _go(int(points[0]["customdata"][0]))
 
 
-def show(source: Source, steps: Sequence[Step], now: int, model: str, row: int, guess: bool) -> None:
+def show(
+    source: Source, boxes: Sequence[Box], steps: Sequence[Step], now: int, model: str, row: int, guess: bool,
+    edits: Mapping[str, Any],
+) -> None:  # fmt: skip
     """A step: formula, numbers, tensor."""
     step = steps[now - 1]
-    box = ARCHITECTURES[model][0][step.box]
+    box = boxes[step.box]
     with st.container(horizontal=True):
         st.button("Back", on_click=_go, args=(now - 1,), disabled=now == 1, key="steps.back")
         st.button("Next", on_click=_go, args=(now + 1,), disabled=now == len(steps), type="primary", key="steps.next")
     st.subheader(f"{now} of {len(steps)}: {step.title}")
     st.latex(in_lines(step.formula))
-    here = (source.data, source.task, row, model, now)
+    here = (source.data, source.task, row, model, now, frozen(edits))
     if guess and st.session_state.get("steps.shown") != here:
         st.info("What will the numbers be? Look at the formula and the row, say it, then look.")
         st.button("Show the numbers", on_click=_reveal, args=(here,), key="steps.reveal")
@@ -156,9 +172,12 @@ def show(source: Source, steps: Sequence[Step], now: int, model: str, row: int, 
         chart(figures[0], f"Heat map. {sentence}", f"steps.tensor.{model}.{now}")
     if step.result.size:
         file = f"{source.data}-{source.task}-{model}-row{row}-step{now}"
+        cell = source.cell(model, row)
+        if isinstance(source, Rated):
+            cell = source.cell(model, row, raw_edits(source.data, source.task, row, edits))
         table_and_downloads(
             step.result.reset_index(names="name"), figures, file, sentence, "Table, downloads",
-            f"{source.cell(model, row)}table = steps[{now - 1}].result\ntable",
+            f"{cell}table = steps[{now - 1}].result\ntable",
         )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def strips(data: Interactions, lists: Mapping[str, tuple[np.ndarray, np.ndarray]
 
 
 def bars(table: pd.DataFrame) -> go.Figure:
-    """A bar per history film: blue lifts, red lowers."""
+    """A bar per history film: blue lifts, orange lowers."""
     figure = plots.empty(height=70 + 30 * len(table), showlegend=False)
     colours = [palette.GOOD if c > 0 else palette.BAD for c in table["change"]]
     short = [t if len(t) <= 34 else t[:32] + "…" for t in table["title"]]

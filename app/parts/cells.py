@@ -6,35 +6,34 @@ from collections.abc import Mapping, Sequence
 from textwrap import dedent
 from typing import Any
 
+from ..core.names import name
+
+
+def load_line(data: str, task: str) -> str:
+    """The lines that load a data set."""
+    if data == "planted":
+        source = "recsys_lite.data.simulated.planted"
+        return f"from {source} import PAIRS, planted, planted_pairs\n\ndataset = planted(**PAIRS)\n"
+    return f'from recsys_lite import data\n\ndataset = data.load("{data}", task="{task}")\n'
+
 
 def model_and_data(data: str, task: str, model: str) -> str:
     """The lines that load a data set and a trained model."""
-    if data == "planted":
-        return dedent(f"""\
-            from recsys_lite import explain, plots, store
-            from recsys_lite.explain import crosses as explain_crosses
-            from recsys_lite.data.simulated.planted import PAIRS, planted, planted_pairs
-
-            dataset = planted(**PAIRS)
-            model = store.load_model(store.weights_path("{data}", "{task}", "{model}"), dataset.fields)
-            """)
-    return dedent(f"""\
-        from recsys_lite import data, explain, plots, store
+    return load_line(data, task) + dedent(f"""\
+        from recsys_lite import explain, plots, store
         from recsys_lite.explain import crosses as explain_crosses
 
-        dataset = data.load("{data}", task="{task}")
         model = store.load_model(store.weights_path("{data}", "{task}", "{model}"), dataset.fields)
         """)
 
 
 def parts(data: str, task: str, models: Sequence[str], row: int, edits: Mapping[str, Any], fine: bool) -> str:
     """The logit parts of several models on a row and on the same row with edits."""
-    return dedent(f"""\
+    return load_line(data, task) + dedent(f"""\
         import pandas as pd
 
-        from recsys_lite import data, explain, store
+        from recsys_lite import explain, store
 
-        dataset = data.load("{data}", task="{task}")
         original = dataset.decode(dataset.test, {row})
         rows = dataset.encode([original, original | {dict(edits)!r}])
         tables = []
@@ -44,6 +43,30 @@ def parts(data: str, task: str, models: Sequence[str], row: int, edits: Mapping[
             tables.append(part.rename_axis("part").reset_index().assign(model=name))
         table = pd.concat(tables, ignore_index=True)
         table["change"] = table["now"] - table["original"]
+        table
+        """)
+
+
+def effects(
+    data: str, task: str, models: Sequence[str], row: int, edits: Mapping[str, Any], names: Sequence[str], others: int
+) -> str:
+    """What each field and pair does to the logit of a row, in several models."""
+    return load_line(data, task) + dedent(f"""\
+        import pandas as pd
+        import torch
+
+        from recsys_lite import explain, store
+
+        row = dataset.encode(dataset.decode(dataset.test, {row}) | {dict(edits)!r})
+        order = torch.randperm(len(dataset.test), generator=torch.Generator().manual_seed(0))
+        others = dataset.test[order[:{others}].tolist()]
+        names = {list(names)!r}
+        pairs = [(a, a) for a in names] + [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
+        table = pd.DataFrame(pairs, columns=["a", "b"])
+        for short, words in {[(m, name(m)) for m in models]!r}:
+            model = store.load_model(store.weights_path("{data}", "{task}", short), dataset.fields)
+            found = explain.row_effects(model, row, others, names)
+            table[words] = [found.loc[a, b] for a, b in pairs]
         table
         """)
 
@@ -170,14 +193,12 @@ def recalls(models: Sequence[str]) -> str:
 
 def bins(data: str, task: str, models: Sequence[str], count: int) -> str:
     """Calibration of several models."""
-    return dedent(f"""\
+    return load_line(data, task) + dedent(f"""\
         import pandas as pd
 
-        from recsys_lite import data, store
-        from recsys_lite.evaluation import metrics
-        from recsys_lite.evaluation import predict
+        from recsys_lite import store
+        from recsys_lite.evaluation import metrics, predict
 
-        dataset = data.load("{data}", task="{task}")
         tables = []
         for name in {list(models)!r}:
             model = store.load_model(store.weights_path("{data}", "{task}", name), dataset.fields)
@@ -190,12 +211,10 @@ def bins(data: str, task: str, models: Sequence[str], count: int) -> str:
 
 def slices(data: str, task: str, models: Sequence[str]) -> str:
     """AUC of several models in groups of rows."""
-    return dedent(f"""\
-        from recsys_lite import data, store
-        from recsys_lite.evaluation import slices
-        from recsys_lite.evaluation import predict
+    return load_line(data, task) + dedent(f"""\
+        from recsys_lite import store
+        from recsys_lite.evaluation import predict, slices
 
-        dataset = data.load("{data}", task="{task}")
         predictions = {{}}
         for name in {list(models)!r}:
             model = store.load_model(store.weights_path("{data}", "{task}", name), dataset.fields)

@@ -16,6 +16,8 @@ def chart(figure: go.Figure, alt: str, key: str, on_select: Callable[[], None] |
 
     ``on_select`` is called when marks are clicked; ``st.session_state[key]`` then holds them.
     """
+    if not figure.layout.title.text:  # for those who take the figure away from the words around it
+        figure.update_layout(meta={"title": alt.split(". ")[0].rstrip(".").replace("*", "")})
     config = {
         "displaylogo": False,
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],

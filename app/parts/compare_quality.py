@@ -18,7 +18,7 @@ from ..core.address import ABOUT, State
 from ..core.cache import load_dataset, record, results, test_predictions
 from ..core.controls import hold, keep
 from ..core.names import METRICS, name, short_metric
-from . import cells, run_tables
+from . import cells, notices, run_tables
 from .charts import chart
 from .downloads import table_and_downloads
 
@@ -27,13 +27,15 @@ BINS = 10
 
 def show_models(state: State, models: dict[str, Any]) -> None:
     """One of the views on the chosen models."""
-    st.subheader("How good these models are, and what they cost")
+    st.header("How good these models are, and what they cost")
+    views = ["calibration"] if state.data == "planted" else list(ABOUT)  # of these no runs over seeds are stored
+    about = state.about if state.about in views else views[0]
     st.segmented_control(
-        "About these models", list(ABOUT), format_func=ABOUT.__getitem__, required=True,
-        key=hold("compare.about", state.about), on_change=keep, args=(state, "about", "compare.about"),
+        "About these models", views, format_func=ABOUT.__getitem__, required=True,
+        key=hold("compare.about", about), on_change=keep, args=(state, "about", "compare.about"),
     )  # fmt: skip
     names = {m: name(m) for m in models}
-    {"quality": quality, "training": training, "calibration": calibration, "slices": kinds}[state.about](state, names)
+    {"quality": quality, "training": training, "calibration": calibration, "slices": kinds}[about](state, names)
 
 
 def runs_of(state: State, names: Mapping[str, str]) -> tuple[list[dict[str, Any]], str]:
@@ -81,7 +83,7 @@ def quality(state: State, names: Mapping[str, str]) -> None:
             "times": st.column_config.NumberColumn("time to score", format="%.1f ×"),
         })  # fmt: skip
         told = "Medians over seeds. The seconds are those of one machine: compare them with each other only."
-        st.caption(told + " Time to score 1,000 rows: that of logistic regression is 1." * bool(times))
+        notices.hover("Units", told + " Time to score 1,000 rows: that of logistic regression is 1." * bool(times))
     table_and_downloads(
         measured.assign(name=measured["name"].map(names)), [interval], f"{state.data}-{state.task}-{metric}", sentence,
         "Table of the metric, downloads", cells.intervals(state.data, state.task, metric, list(names)),
@@ -148,14 +150,16 @@ def calibration(state: State, names: Mapping[str, str]) -> None:
         "average"
     )
     sentence += f", {names[worst]} by {gap[worst]:.3f}." if best != worst else "."
-    st.markdown(f"**What you see.** {sentence} On the dotted line a chance of 0.3 comes true in 3 of 10 rows.")
+    st.markdown(f"**What you see.** {sentence}")
     figure = plots.calibration(parts)
     figure.for_each_trace(lambda t: t.update(name=names.get(t.name, t.name)))
     figure.update_layout(margin={"t": 8}, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
     chart(figure, sentence, "calibration")
-    st.caption(
+    notices.hover(
+        "Bins and intervals",
+        "On the dotted line a chance of 0.3 comes true in 3 of 10 rows. "
         f"{BINS} bins of equally many test rows; bars: 95 % Wilson intervals of the observed rate. A model can order "
-        "rows well and still be off here, and the other way round. Weights of seed 0."
+        "rows well and still be off here, and the other way round. Weights of seed 0.",
     )
     table_and_downloads(
         table.assign(model=table["model"].map(names)), [figure], f"{state.data}-{state.task}-calibration", sentence,
@@ -184,10 +188,11 @@ def kinds(state: State, names: Mapping[str, str]) -> None:
             st.markdown(f"**By {by}** in training" if "training" not in str(by) else f"**By {by}**")
             chart(figure, f"AUC by {by}. {sentence}", f"slices.{by}")
         figures.append(figure)
-    st.caption(
+    notices.hover(
+        "Intervals and groups",
         "Bars: 95 % intervals over rows (DeLong), which take rows for independent; those of one person are not. "
         "Groups differ in who and what is in them, so a lower AUC need not mean that less training is the cause. "
-        "Weights of seed 0."
+        "Weights of seed 0.",
     )
     table_and_downloads(
         table, figures, f"{state.data}-{state.task}-slices", sentence, "Table of the groups, downloads",

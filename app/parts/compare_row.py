@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from recsys_lite import plots
+from recsys_lite.data.simulated.planted import planted_probability
 from recsys_lite.fields import Dataset, Rows
 
-from ..core.address import DETAILS, State
-from ..core.cache import load_dataset
-from ..core.controls import hold, keep
-from ..core.names import DONE, chapter, name
-from . import cells, notices, tables
-from .charts import chart
-from .downloads import table_and_downloads
-
-PARTS_HELP = (
-    "*bias*: where every row starts. *linear*: a weight per value. *pairs*: dot products of two values' vectors. "
-    "*crosses*: weights of exact combinations. *deep*, *mlp*, *top network*: a network. *gmf*: a weighted product "
-    "of user and film. *cross*: polynomials of the input. *attention*: fields that looked at each other. Their sum is "
-    "the logit, log(p / (1 - p)). Fine parts of a network that is no sum (DLRM) hold at this row only."
-)
+from ..core.address import State, original
+from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model
+from ..core.names import DONE, EVENTS, brief, name
+from . import notices, stage, tables, waterfalls
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -32,54 +21,52 @@ def films_of(data: str, task: str) -> Rows:
     return tables.film_features(load_dataset(data, task))
 
 
+@st.cache_data(show_spinner=False, max_entries=256)
+def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[list[int], int]:
+    """See :func:`tables.order`, of the films that the row's person had not rated."""
+    dataset, of_row = load_dataset(data, task), edited_row(data, task, row, edits)
+    user = dict(edits).get("user", original(dataset, row)["user"])
+    films = tables.candidates(dataset, films_of(data, task), of_row, str(user))
+    return tables.order(load_model(data, task, model), films, tables.column_of(dataset, "item"))
+
+
+QUESTION = (
+    "**Find the pairs.** Two pairs of fields decide these labels (left). All four models use both; whose own numbers, "
+    "in the lower maps, would have told you? Point at a cell, or use the arrow keys."
+)
+STYLE = """<style>
+.st-key-scores > div {flex: 1 1 0; min-width: 4.5rem}
+.st-key-scores [data-testid="stMetricValue"] {font-size: 1.35rem; line-height: 1.2}
+.st-key-scores [data-testid="stMetricLabel"] p {font-weight: 600}
+</style>"""
+
+
 def show_row(
     state: State, dataset: Dataset, models: dict[str, Any], first: dict[str, Any], record: dict[str, Any]
 ) -> None:
-    """The sentence, then each model's answer and what it is made of."""
+    """Each model's answer, its maps of pairs, what its logit is made of, and the films that come first."""
     rows = dataset.encode([first, record])
     scores = [tables.score(m, model, rows) for m, model in models.items()]
     count = 0
     if dataset.name == "movielens-100k":
-        column = tables.column_of(dataset, "item")
-        films = films_of(state.data, state.task)
-        others = tables.candidates(dataset, films, rows[1], str(record["user"]))
-        before = tables.candidates(dataset, films, rows[0], str(first["user"])) if state.edits else None
+        place, now = (state.data, state.task), frozen(state.edits)
         for s in scores:
-            count = tables.add_rank(s, models[s.model], others, column, before)
+            before = ordered(*place, s.model, state.row or 0, ())[0] if state.edits else None
+            count = tables.add_rank(s, ordered(*place, s.model, state.row or 0, now), before)
     names = {m: name(m) for m in models}
-    event = DONE[state.task]
+    answers(state, dataset, rows, scores, count)
+    if dataset.name == "planted":
+        st.markdown(QUESTION)
+    stage.show(state, list(models))
     happened = bool(dataset.test.label[state.row] == 1)  # type: ignore[index]
-    truth = f"In the data, {'the original row' if state.edits else 'it'} was {'' if happened else 'not '}{event}."
+    truth = f"In the data, {'the original row' if state.edits else 'it'} was {'' if happened else 'not '}"
     words = [f.replace("_", " ") for f in state.edits]
-    sentence = tables.sentence(tables.row_in_words(dataset, record), scores, names, state.task, words, truth)
+    about = tables.row_in_words(dataset, record)
+    sentence = tables.sentence(about, scores, names, EVENTS[state.task], words, f"{truth}{DONE[state.task]}.")
     st.markdown(f"**What you see.** {sentence}")
     if unseen := tables.unseen_fields(dataset, rows):
         st.caption(f"Not seen (or too rare) in training, so on the row that such values share: {', '.join(unseen)}.")
-
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "Parts of the logit", list(DETAILS), format_func=DETAILS.__getitem__,
-            key=hold("compare.detail", state.detail),
-            on_change=keep, args=(state, "detail", "compare.detail"), help=PARTS_HELP,
-        )  # fmt: skip
-        change = bool(state.edits) and st.toggle("Only what the edits changed", key="compare.change")
-    parts = [s.parts(state.detail, change) for s in scores]
-    limits = tables.limits(parts)
-    figures = [plots.waterfall(p, limits=limits) for p in parts]
-    for figure in figures:
-        figure.update_traces(textposition="outside", textangle=0, cliponaxis=False)
-    per_line = 2 if len(scores) in (2, 4) else max(len(scores), 1)
-    columns = [c for i in range(0, len(scores), per_line) for c in st.columns(per_line)]
-    for column, s, figure in zip(columns, scores, figures, strict=False):
-        with column.container(border=True, height="stretch"):
-            model_card(state, s, figure, count, change)
-    table = tables.parts_table(scores, state.detail, names)
-    for figure, s in zip(figures, scores, strict=True):
-        figure.update_layout(title=name(s.model))
-    file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
-    edits, fine = raw_edits(record, first), state.detail == "fine"
-    cell = cells.parts(state.data, state.task, list(models), state.row or 0, edits, fine)
-    table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
+    waterfalls.show(state, scores, sentence)
     if count:
         with st.expander("The first films of each model for this person", expanded=bool(state.edits)):
             st.dataframe(tables.top_table(dataset, scores, names), hide_index=True, width="stretch")
@@ -87,32 +74,28 @@ def show_row(
             st.caption(told + " An arrow tells how many places a film moved by the edits." * bool(state.edits))
 
 
-def raw_edits(record: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
-    """What was edited, as the encoder takes it."""
-    return {name: value for name, value in record.items() if value != first[name]}
+def answers(state: State, dataset: Dataset, rows: Rows, scores: list[tables.Score], count: int) -> None:
+    """The chances in one line, the truth first where it is known."""
+    st.html(STYLE)
+    with st.container(horizontal=True, key="scores", gap="small"):
+        if dataset.name == "planted":
+            was, now = (float(p) for p in planted_probability(dataset, rows))
+            metric("Truth", now, was, bool(state.edits), "The best possible prediction for this row.")
+        for s in scores:
+            told = f"{name(s.model)}: chance of {EVENTS[state.task]}. Logit {s.logit():+.3f}"
+            told += f", {s.logit('original'):+.3f} before the edits." if state.edits else "."
+            told += f" Rank {s.rank} of {count} films." * bool(count)
+            metric(brief(s.model), s.probability(), s.probability("original"), bool(state.edits), told, s.rank)
 
 
-def model_card(state: State, s: tables.Score, figure: Any, count: int, change: bool) -> None:
-    """One model: probability, change, rank, waterfall, chapter."""
-    points = 100 * (s.probability() - s.probability("original"))
+def metric(label: str, now: float, was: float, edited: bool, told: str, rank: int = 0) -> None:
+    """A chance, and how the edits changed it; its rank among films where there are some."""
+    points = 100 * (now - was)
     st.metric(
-        name(s.model), tables.percent(s.probability()), f"{points:+.1f} points" if state.edits else None,
-        delta_color="blue" if points > 0 else "orange",
-        help=f"Chance of a {state.task}. The change is against the original row.",
+        label, tables.percent(now), f"{points:+.1f} points" if edited else None,
+        delta_color="blue" if points > 0 else "orange", help=told.replace("-", "−"),
+        delta_description=None,
     )  # fmt: skip
-    line = f"logit {s.logit():+.3f}".replace("-", "−")
-    if state.edits:
-        line += f" (was {s.logit('original'):+.3f})"
-    if count:
-        line += f" · rank **{s.rank}** of {count} films"
-    st.markdown(line)
-    figure.update_layout(margin={"l": 4, "r": 4, "t": 8, "b": 4})
-    if change:
-        figure.data[0].y = [*figure.data[0].y[:-1], "change"]
-        figure.update_xaxes(title="change of the log-odds")
-    shown_parts = ", ".join(f"{p} {v:+.2f}" for p, v in zip(figure.data[0].y, figure.data[0].x, strict=True))
-    chart(figure, f"Waterfall of {name(s.model)}: {shown_parts}", f"waterfall.{s.model}")
-    st.caption(chapter(s.model))
 
 
 def caveats(state: State, dataset: Dataset) -> None:

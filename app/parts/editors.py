@@ -10,7 +10,7 @@ import streamlit as st
 
 from recsys_lite.fields import Dataset, Field
 
-from ..core.address import UNSEEN_VALUE, State, distinct, original, shown
+from ..core.address import MOST_COUNT, UNSEEN_VALUE, State, distinct, original, shown
 from ..core.cache import load_dataset
 from ..core.controls import hold
 from .tables import column_of
@@ -117,7 +117,8 @@ def editor(state: State, dataset: Dataset, f: Field, value: Any, before: Any) ->
         "args": (state, dataset, f.name),
     }
     if f.kind == "numeric":
-        st.number_input(words, step=1.0, format="%.10g", placeholder="missing", **common)
+        ends = {"min_value": -MOST_COUNT, "max_value": MOST_COUNT}
+        st.number_input(words, **ends, step=1.0, format="%.10g", placeholder="missing", **common)
         return
     names = options(state.data, state.task, f.name)
     held = value if f.is_bag else [value]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ VIEWS = {
     ),
     "pairs": View(
         "Pairs in the logit", _has_pairs,
-        "Blue pairs push this row's logit up, red ones down. A mean over rows shows sizes instead.",
+        "Blue pairs push this row's logit up, orange ones down. A mean over rows shows sizes instead.",
         "A strong pair is not a useful pair: two strong ones can cancel.",
     ),
     "blocks": View(
@@ -57,7 +57,7 @@ VIEWS = {
     ),
     "gates": View(
         "Gates", lambda m: isinstance(m, GDCN),
-        "A cell is a gate less ½, where training started: blue lets more of a field's products pass, red less.",
+        "A cell is a gate less ½, where training started: blue lets more of a field's products pass, orange less.",
         "An open gate does not make a field important: what passes also depends on the weights before and after it.",
         lead="The gate that moved most",
     ),
@@ -68,7 +68,7 @@ VIEWS = {
     ),
     "worth": View(
         "What a pair is worth", lambda m: True,
-        "How much test log loss rises when that part of the logit is taken out: blue pairs help, red ones hurt.",
+        "How much test log loss rises when that part of the logit is taken out: blue pairs help, orange ones hurt.",
         "One seed's model on a thousand rows: small values are noise.", by_row=False,
     ),
 }  # fmt: skip
@@ -112,10 +112,14 @@ def own_cell(kind: str, layer: int | None, head: int | None) -> str:
     }[kind]
 
 
-def cell(kind: str, place: tuple[str, str, str], row: int | None, layer: int | None, head: int | None) -> str:
+def cell(
+    kind: str, place: tuple[str, str, str], row: int | None, layer: int | None, head: int | None,
+    edits: Mapping[str, Any],
+) -> str:  # fmt: skip
     """The notebook cell of a view."""
+    changed = f"dataset.encode(dataset.decode(dataset.test, {row}) | {dict(edits)!r})"
     return (
         cells.model_and_data(*place)
-        + f"rows = dataset.test[{f':{ROWS}' if row is None else row}]\n"
+        + f"rows = {changed if edits else f'dataset.test[{row}]' if row is not None else f'dataset.test[:{ROWS}]'}\n"
         + f"table = {own_cell(kind, layer, head)}\ntable"
     )

@@ -47,9 +47,9 @@ def show(words: str, own: pd.DataFrame, swapped: pd.DataFrame, place: tuple[str,
             chart(figure, f"{title}: a map of pairs. {sentence}", f"beside.{key}")
         figures.append(figure)
     st.caption(
-        f"Means over {ROWS:,} test rows; a pair is the mean of its two cells' sizes. *Swapping* takes both fields from "
-        "another row, alone and together: what only the pair explains. It is no truth either: it tells what this model "
-        "does with these rows. The maps' colours have scales of their own."
+        f"Means over {ROWS:,} test rows; a pair is the mean of its two cells. Each map has a scale of its own.",
+        help="*Swapping* takes both fields from another row, alone and together: what only the pair explains. It is no "
+        "truth either: it tells what this model does with these rows.",
     )
     table_and_downloads(
         table, figures, f"{'-'.join(place)}-beside", sentence, "Table of the pairs, downloads", cell(place, call)

@@ -122,7 +122,7 @@ def implied(now: Settings, table: pd.DataFrame) -> None:
     share = own_curve.shares(chances(now["curve"]))
     st.subheader("What the curve alone does")
     sentence = implied_words(share, table, now["order"])
-    st.markdown(f"**What you see.** {sentence}")
+    notices.told(sentence, most=30)
     left, right = shares_drawn(share), looks_drawn(table)
     for column, figure, title, key in zip(
         st.columns(2), (left, right), ("Where clicks go if all films are equally good", "Who is looked at"),
@@ -131,10 +131,11 @@ def implied(now: Settings, table: pd.DataFrame) -> None:
         with column:
             st.markdown(f"**{title}**")
             chart(figure, sentence, f"position.own.{key}")
-    st.caption(
+    notices.hover(
+        "How to read the two charts",
         "Left: a place's share of clicks is its chance of a look over the sum of all. Right: a model without the place "
         "learns liking × chance of a look, so what stands right of 1 looks better to it than it is. Training part of "
-        "the log, all people."
+        "the log, all people.",
     )
     file = f"position-own-{now['order']}-{now['seed']}"
     table_and_downloads(
@@ -177,12 +178,13 @@ def learnt(now: Settings, made: Settings, table: pd.DataFrame, seeds: int) -> No
     st.markdown(f"**What you see.** {second}")
     shown = gains_drawn(gains, "NDCG@10")
     chart(shown, second, "position.own.gains")
-    st.caption(
+    notices.hover(
+        "Intervals: one seed, a small sample",
         f"95 % t intervals over {int(table['people'].iloc[1])} people, gains from differences within people; "
         "*undecided* means that the interval neither excludes 0 nor lies within the margin. It is **one seed and a "
         "small sample**: another log, other "
         "weights and another order of rows would move these numbers, too, and the intervals know nothing of that. The "
-        f"stored runs have {seeds} seeds, each with a log of its own."
+        f"stored runs have {seeds} seeds, each with a log of its own.",
     )
     table_and_downloads(
         table, [curve, shown], f"position-own-{made['order']}-{made['seed']}-trained", f"{first} {second}",

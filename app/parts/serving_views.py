@@ -19,6 +19,7 @@ from recsys_lite.retrieval.quantise import BITS, shared, table_bytes
 
 from ..core.controls import pick, slide
 from ..core.names import NAMES, link, name
+from . import notices
 from .charts import chart
 from .downloads import table_and_downloads
 
@@ -91,11 +92,12 @@ def memory() -> dict[str, str]:
     with right:
         st.markdown(f"**Test AUC against float32, {DATA[data]}**")
         chart(second_chart, f"Difference of the AUC to float32, by number format and model. {sentence}", "quantised")
-    st.caption(
+    notices.hover(
+        "How it was measured",
         "Integers: symmetric, with a scale per row; a table of single numbers has one scale for all. Measured are the "
         "stored models of seed 0, rounded after training and not trained again; 95 % intervals of the paired "
         f"difference over the test part, {len(runs) - runs['model'].nunique()} of them: one in twenty leaves 0 out "
-        f"by chance. What hashing does to the AUC is not measured: it needs training. {link('building_blocks')}"
+        f"by chance. What hashing does to the AUC is not measured: it needs training. {link('building_blocks')}",
     )
     table_and_downloads(
         table, [first_chart], "table-bytes", sentence, "Table of the bytes, downloads",
@@ -188,10 +190,11 @@ def budget() -> dict[str, str]:
     st.markdown(f"**What you see.** {sentence}")
     figure = budget_chart(table)
     chart(figure, f"Candidates that each way of serving scores within the budget. {sentence}", "budget")
-    st.caption(
+    notices.hover(
+        "How it was measured",
         "Between measured sizes along a straight line of logarithms; a triangle where the measurements end. Processor "
         "time of one thread, two files of one machine, each with towers of its own as the unit: ratios, no promises. "
-        f"Diamonds: the formulas of the view *Cost*, at a full cache. {link('split_network')}"
+        f"Diamonds: the formulas of the view *Cost*, at a full cache. {link('split_network')}",
     )
     table_and_downloads(
         table, [figure], f"budget-{chosen}", sentence, "Table of the candidates, downloads",
@@ -208,7 +211,7 @@ def budget() -> dict[str, str]:
     sentence = stages_in_words(stages)
     st.markdown(f"**What you see.** {sentence}")
     chart(figure, f"Time of a funnel's stages against the number of candidates. {sentence}", "stages")
-    st.caption(f"One request on MovieLens at a time, one thread. {link('catalogue_to_screen')}")
+    notices.hover("How it was measured", "One request on MovieLens at a time, one thread.")
     table_and_downloads(
         stages, [figure], "funnel-stages", sentence, "Table of the stages, downloads", cell("funnel_stages()")
     )

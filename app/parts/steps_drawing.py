@@ -10,7 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from recsys_lite import plots
-from recsys_lite.explain.boxes import ARCHITECTURES, Box
+from recsys_lite.explain.boxes import Box
+from recsys_lite.explain.drawn import drawn
 from recsys_lite.plots.diagrams import WIDTH, _arrow, _outline
 from recsys_lite.plots.palette import BOX_COLOURS
 
@@ -45,7 +46,9 @@ def arrow(a: Box, b: Box) -> tuple[str, str]:
     return line, "M" + "L".join(f"{p:g},{q:g}" for p, q in (first, second, third)) + "Z"
 
 
-def drawing(model: str, lit: int, steps: dict[int, int], dark: bool = False) -> go.Figure:
+def drawing(
+    model: str, lit: int, steps: dict[int, int], dark: bool = False, itself: object = None
+) -> go.Figure:  # fmt: skip
     """A model's boxes and arrows, one box lit.
 
     Args:
@@ -53,8 +56,9 @@ def drawing(model: str, lit: int, steps: dict[int, int], dark: bool = False) -> 
         lit: place of the box that is open.
         steps: place of a box -> number of its first step, from 1; what a click on it brings.
         dark: whether the page is; the theme's own ink is too pale inside a box.
+        itself: the model, for a drawing of how it is set up.
     """
-    boxes, arrows = ARCHITECTURES[model]
+    boxes, arrows = drawn(model, itself)
     height = max(b.y + b.height / 2 for b in boxes) + 6
     figure = plots.empty(height=int(1.15 * height), showlegend=False, hovermode="closest", hoverdistance=24)
     for a, b in arrows:

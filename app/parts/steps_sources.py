@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import dedent
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -11,12 +14,23 @@ from recsys_lite import explain
 from recsys_lite.explain.boxes import ARCHITECTURES
 from recsys_lite.explain.traces import TRACES, Step, trace
 from recsys_lite.fields import Rows
+from recsys_lite.models import Model
 from recsys_lite.store import trained_clicks as stored_clicks
 
-from ..core.address import original
-from ..core.cache import click_log, click_model, load_dataset, load_interactions, load_model, retriever, trained
-from ..core.names import TASKS, name
-from . import tables
+from ..core.address import edited, original
+from ..core.cache import (
+    Edits,
+    click_log,
+    click_model,
+    edited_row,
+    load_dataset,
+    load_interactions,
+    load_model,
+    retriever,
+    trained,
+)
+from ..core.names import PLANTED, ROWS, TASKS, name
+from . import cells, tables
 
 LISTS, PLACES = ("movielens-100k", "films"), ("movielens-100k", "places")
 
@@ -31,7 +45,7 @@ class Rated:
     @property
     def words(self) -> str:
         """Data and question."""
-        return TASKS[self.data, self.task]
+        return ROWS[self.data, self.task]
 
     def models(self) -> list[str]:
         """Those with stored weights, a trace and a drawing."""
@@ -41,30 +55,38 @@ class Rated:
         """How many rows there are."""
         return len(load_dataset(self.data, self.task).test)
 
-    def trace(self, model: str, row: int) -> list[Step]:
+    def trace(self, model: str, row: int, edits: Edits = ()) -> list[Step]:
         """See :func:`recsys_lite.explain.traces.trace`."""
-        return trace(model, load_model(self.data, self.task, model), load_dataset(self.data, self.task).test[row])
+        return trace(model, self.loaded(model), edited_row(self.data, self.task, row, edits))
 
-    def about(self, row: int) -> str:
+    def loaded(self, model: str) -> Model:
+        """The model itself."""
+        return load_model(self.data, self.task, model)
+
+    def about(self, row: int, edits: Mapping[str, Any] = MappingProxyType({})) -> str:
         """The row in words."""
         dataset = load_dataset(self.data, self.task)
-        return tables.row_in_words(dataset, original(dataset, row))
+        return tables.row_in_words(dataset, edited(dataset, original(dataset, row), edits))
 
     def end(self, model: str, row: int, steps: list[Step]) -> str:
         """What the model makes of it, and what happened."""
         label = load_dataset(self.data, self.task).test.label[row].item()  # type: ignore[index]
-        done = {"click": ("clicked", "did not click"), "like": ("liked it", "did not like it")}[self.task][label < 0.5]
-        return f"In the end {name(model)} gives it a chance of {chance(steps)}; in the data the person {done}."
+        done = {
+            "click": ("the person clicked", "the person did not click"),
+            "like": ("the person liked it", "the person did not like it"),
+            "pairs": ("its label is 1", "its label is 0"),
+        }[self.task][label < 0.5]  # fmt: skip
+        return f"In the end {name(model)} gives it a chance of {chance(steps)}; in the data {done}."
 
-    def cell(self, model: str, row: int) -> str:
+    def cell(self, model: str, row: int, edits: Mapping[str, Any] = MappingProxyType({})) -> str:
         """The lines that make ``steps``."""
-        return dedent(f"""\
-            from recsys_lite import data, store
+        changed = f"dataset.encode(dataset.decode(dataset.test, {row}) | {dict(edits)!r})"
+        return cells.load_line(self.data, self.task) + dedent(f"""\
+            from recsys_lite import store
             from recsys_lite.explain.traces import trace
 
-            dataset = data.load("{self.data}", task="{self.task}")
             model = store.load_model(store.weights_path("{self.data}", "{self.task}", "{model}"), dataset.fields)
-            steps = trace("{model}", model, dataset.test[{row}])
+            steps = trace("{model}", model, {changed if edits else f"dataset.test[{row}]"})
             """)
 
 
@@ -83,8 +105,8 @@ class Listed:
         """How many pairs there are."""
         return len(load_interactions().test)
 
-    def trace(self, model: str, row: int) -> list[Step]:
-        """See :func:`recsys_lite.explain.traces.graph.lightgcn`."""
+    def trace(self, model: str, row: int, edits: Edits = ()) -> list[Step]:
+        """See :func:`recsys_lite.explain.traces.graph.lightgcn`; such a pair has nothing to edit."""
         data = load_interactions()
         user, item = data.test[row].tolist()
         pair = Rows(torch.tensor([[user, item]]), torch.zeros(1, 0))
@@ -115,6 +137,7 @@ class Listed:
 
             from recsys_lite.data.interactions import interactions
             from recsys_lite.fields import Rows
+from recsys_lite.models import Model
             from recsys_lite.store import load_retriever
             from recsys_lite.explain.traces import trace
 
@@ -141,8 +164,8 @@ class Placed:
         """How many rows there are."""
         return len(click_log().dataset.test)
 
-    def trace(self, model: str, row: int) -> list[Step]:
-        """See :mod:`recsys_lite.explain.traces.clicks`."""
+    def trace(self, model: str, row: int, edits: Edits = ()) -> list[Step]:
+        """See :mod:`recsys_lite.explain.traces.clicks`; such a row is not edited."""
         return trace(model, click_model(model), click_log().dataset.test[row])
 
     def about(self, row: int) -> str:
@@ -174,7 +197,7 @@ Source = Rated | Listed | Placed
 
 def sources() -> dict[str, Source]:
     """All that has a model to step through, as the address names it."""
-    found: list[Source] = [*(Rated(*pair) for pair in TASKS), Listed(), Placed()]
+    found: list[Source] = [*(Rated(*pair) for pair in [*TASKS, PLANTED]), Listed(), Placed()]
     return {f"{s.data}.{s.task}": s for s in found if s.models()}
 
 

@@ -11,11 +11,11 @@ import pandas as pd
 import torch
 
 from recsys_lite import explain
-from recsys_lite.evaluation import predict
 from recsys_lite.fields import UNSEEN, Dataset, Rows
 from recsys_lite.models import Model
 
 MOST_PARTS = 9  # parts that a fine view names; the rest is summed up
+ORDER = ["bias", "linear", "pairs", "crosses", "gmf", "dot", "cross", "attention"]  # of coarse parts; networks follow
 
 
 @dataclass
@@ -36,18 +36,32 @@ class Score:
         return 1 / (1 + float(np.exp(-self.logit(line))))
 
     def parts(self, detail: str, change: bool) -> pd.Series:
-        """The parts that a waterfall shows: of the logit, or of its change; fine ones beyond the largest summed up."""
+        """The parts of the logit, or of its change."""
         table = (self.fine if detail == "fine" else self.coarse).drop(columns="logit")
-        parts = table.loc["now"] - table.loc["original"] if change else table.loc["now"]
-        if detail == "coarse":
-            return parts
-        if change:
-            parts = parts[parts.abs() > 1e-7]
-        order = parts.abs().sort_values(ascending=False, kind="stable").index
-        if len(order) <= MOST_PARTS + 1:
-            return parts[order]
-        rest = order[MOST_PARTS:]
-        return pd.concat([parts[order[:MOST_PARTS]], pd.Series({f"{len(rest)} other parts": parts[rest].sum()})])
+        return table.loc["now"] - table.loc["original"] if change else table.loc["now"]
+
+
+def aligned(scores: Sequence[Score], detail: str, change: bool) -> list[pd.Series]:
+    """The parts of several models with the same rows in the same order, ``nan`` for a part that a model has not.
+
+    Coarse ones in the order of a formula; fine ones by their size in any model, those beyond the largest summed up.
+    Every series sums to its model's logit, or to its change.
+    """
+    parts = [s.parts(detail, change) for s in scores]
+    sizes = pd.concat(parts, axis=1).abs().max(axis=1)
+    if change:
+        sizes = sizes[sizes > 1e-7]
+    if detail == "coarse":
+        names = sorted(sizes.index, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
+        return [p.reindex(names) for p in parts]
+    names = list(sizes.sort_values(ascending=False, kind="stable").index)
+    if len(names) <= MOST_PARTS + 1:
+        return [p.reindex(names) for p in parts]
+    named, rest = names[:MOST_PARTS], names[MOST_PARTS:]
+    other = f"{len(rest)} other parts"
+    return [
+        pd.concat([p.reindex(named), pd.Series({other: p.reindex(rest).sum(min_count=1)})]) for p in parts
+    ]  # fmt: skip
 
 
 def score(name: str, model: Model, rows: Rows) -> Score:
@@ -56,21 +70,20 @@ def score(name: str, model: Model, rows: Rows) -> Score:
     return Score(name, coarse, fine)
 
 
-def limits(parts: Sequence[pd.Series]) -> tuple[float, float]:
-    """One scale for several waterfalls: all their running sums, and zero, with room for the numbers."""
-    ends = np.concatenate([[0.0], *[np.cumsum(p.to_numpy(float)) for p in parts]])
-    room = 0.55 * max(float(np.ptp(ends)), 0.05)
-    return float(ends.min()) - room, float(ends.max()) + room
+def limits(parts: Sequence[pd.Series], room: float = 0.55) -> tuple[float, float]:
+    """One scale for several waterfalls: all their running sums, and zero, with room at both ends for the numbers."""
+    ends = np.concatenate([[0.0], *[np.nancumsum(p.to_numpy(float)) for p in parts]])
+    free = room * max(float(np.ptp(ends)), 0.05)
+    return float(ends.min()) - free, float(ends.max()) + free
 
 
 def parts_table(scores: Sequence[Score], detail: str, names: Mapping[str, str]) -> pd.DataFrame:
     """Every part of every model: original, now, change."""
-    frames = []
-    for s in scores:
-        table = s.fine if detail == "fine" else s.coarse
-        part = table.T.reset_index(names="part").assign(change=lambda t: t["now"] - t["original"])
-        frames.append(part.assign(model=names[s.model]))
-    return pd.concat(frames)[["model", "part", "original", "now", "change"]].reset_index(drop=True)
+    parts = [s.fine if detail == "fine" else s.coarse for s in scores]
+    was, now = (np.concatenate([p.loc[line].to_numpy(float) for p in parts]) for line in ("original", "now"))
+    models = [names[s.model] for s, p in zip(scores, parts, strict=True) for _ in p.columns]
+    part = [str(c) for p in parts for c in p.columns]
+    return pd.DataFrame({"model": models, "part": part, "original": was, "now": now, "change": now - was})
 
 
 # --- which row ------------------------------------------------------------------------------------------------------
@@ -147,21 +160,34 @@ def candidates(dataset: Dataset, films: Rows, row: Rows, user: str) -> Rows:
     )
 
 
-def add_rank(
-    result: Score, model: Model, rows: Rows, item_column: int, before: Rows | None = None, count: int = 10
-) -> int:
-    """Fill in the place of the first of the rows among all, and the first few films. Returns how many there are.
+@torch.no_grad()
+def order(model: Model, rows: Rows, item_column: int) -> tuple[list[int], int]:
+    """The films of a list, the highest logit first, and how many stand above the first of the rows.
 
-    With the list ``before`` the edits also how far each of these films moved; ``None`` for one that was not in it.
+    Logits, since chances near 0 and 1 run into ties.
     """
-    p = predict(model, rows, logits=True)
-    result.rank = 1 + int((p[1:] > p[0]).sum())
-    result.top = rows.ids[p.topk(min(count, len(p))).indices, item_column].tolist()
+    z = torch.cat([model(batch) for batch in rows.batches(8192)])
+    films = rows.ids[z.argsort(descending=True, stable=True), item_column].tolist()
+    return films, int((z[1:] > z[0]).sum())
+
+
+def add_rank(
+    result: Score, ordered: tuple[Sequence[int], int], before: Sequence[int] | None = None, count: int = 10
+) -> int:
+    """Fill in the place of the row's film among all, and the first few films. Returns how many there are.
+
+    Args:
+        result: what is filled in.
+        ordered: of :func:`order`.
+        before: the films in the order that they had before the edits; then also how far each of the first moved,
+            ``None`` for one that was not among them.
+    """
+    films, above = ordered
+    result.rank, result.top = 1 + above, films[:count]
     if before is not None:
-        order = predict(model, before, logits=True).argsort(descending=True, stable=True)
-        was = {film: place for place, film in enumerate(before.ids[order, item_column].tolist())}
+        was = {film: place for place, film in enumerate(before)}
         result.moved = [was[film] - place if film in was else None for place, film in enumerate(result.top)]
-    return len(p)
+    return len(films)
 
 
 def top_table(dataset: Dataset, scores: Sequence[Score], names: Mapping[str, str]) -> pd.DataFrame:
@@ -180,6 +206,8 @@ def top_table(dataset: Dataset, scores: Sequence[Score], names: Mapping[str, str
 
 def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
     """Who and what a row is about."""
+    if dataset.name == "planted":
+        return "a made-up row"
     if dataset.name != "movielens-100k":
         return "an ad impression"
     label = lambda name: dataset.field(name).vocabulary.label(  # type: ignore[union-attr]  # noqa: E731
@@ -204,7 +232,7 @@ def sentence(
         gap = 100 * (high.probability() - low.probability())
         verdict = f"a gap of {gap:.0f} points" if gap >= 5 else "so they agree within five points"
         text = (
-            f"For {about}, **{names[high.model]}** gives a {event} a chance of {share(high)} and "
+            f"For {about}, **{names[high.model]}** gives {event} a chance of {share(high)} and "
             f"**{names[low.model]}** {share(low)}: {verdict}."
         )
     fine = high.fine.loc["now"].drop(["logit", "bias"], errors="ignore")

@@ -14,6 +14,7 @@ import streamlit as st
 from ..core.address import whole
 from ..core.controls import TOUR
 from ..core.names import link
+from .copy_link import copy_link
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,8 @@ def show(pages: Mapping[str, Any], here: str) -> None:
     """
     now = place()
     if now is None:
-        with st.container(horizontal=True, horizontal_alignment="right"):
+        with st.container(horizontal=True, horizontal_alignment="right", key="corner"):
+            copy_link()
             if st.button("New here? Take the tour", type="tertiary", key="tour.start"):
                 go(pages, 1)
         return

@@ -37,9 +37,10 @@ def guess(frame: pd.DataFrame, bag_separator: BagSeparator = BAG) -> dict[str, s
     """What each column of a table probably is; the reader corrects it.
 
     Wrong cells are looked past: a column of 95 % two values can be the label, one of 90 % numbers is numeric. The label
-    is the first such column that is called like one (:data:`LABELS`), else the first of 0 and 1, else the last. Whole
-    numbers of at most twenty values, or under a name like ``user_id`` or ``item`` (:data:`ID`), count as categories;
-    dates, and columns like numbers of rows, are left out.
+    is the first such column that is called like one (:data:`LABELS`), else one of that name with more values, up to
+    twenty, so that :func:`check` can say what is wrong with it; else the first of 0 and 1, else the last of two values.
+    Whole numbers of at most twenty values, or under a name like ``user_id`` or ``item`` (:data:`ID`), count as
+    categories; dates, and columns like numbers of rows, are left out.
 
     Args:
         frame: of :func:`~recsys_lite.data.table_text.read`, or any other DataFrame.
@@ -53,8 +54,9 @@ def guess(frame: pd.DataFrame, bag_separator: BagSeparator = BAG) -> dict[str, s
     shares = {name: frame[name][frame[name] != ""].value_counts(normalize=True) for name in frame}
     two = [name for name, share in shares.items() if len(share) > 1 and share.iloc[:2].sum() >= 0.95]
     named = [name for name in two if name.lower() in LABELS]
+    several = [name for name, share in shares.items() if name.lower() in LABELS and 2 < len(share) <= 20]
     binary = [name for name in two if set(shares[name].index[:2]) == {"0", "1"}]
-    label = next(iter([*named, *binary, *two[-1:]]), None)
+    label = next(iter([*named, *several, *binary, *two[-1:]]), None)
     separators = {name: separator_of(bag_separator, name) for name in frame}
     kind = lambda name: _guess(frame[name], len(shares[name]), separators[name])  # noqa: E731
     return {name: "label" if name == label else kind(name) for name in frame}

@@ -6,9 +6,11 @@ Model and rows may lie on any device. What is told is worked out on the CPU, by 
 from .logit import logit_parts, neighbours, readable, top_crosses
 from .own_maps import attention, cross_strength, pair_strength
 from .position import click_rates, curve_error, curves_table, examined, own_curve, product_parts, rows_needed
-from .swapping import beside, interactions, square
+from .row_maps import RowMap, row_maps, strongest
+from .swapping import beside, field_effects, interactions, row_effects, square
 
 __all__ = [
+    "RowMap",
     "attention",
     "beside",
     "click_rates",
@@ -16,6 +18,7 @@ __all__ = [
     "curve_error",
     "curves_table",
     "examined",
+    "field_effects",
     "interactions",
     "logit_parts",
     "neighbours",
@@ -23,7 +26,10 @@ __all__ = [
     "pair_strength",
     "product_parts",
     "readable",
+    "row_effects",
+    "row_maps",
     "rows_needed",
     "square",
+    "strongest",
     "top_crosses",
 ]

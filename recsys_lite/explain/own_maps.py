@@ -29,11 +29,12 @@ def pair_strength(model: Model, rows: Rows, signed: bool = False) -> pd.DataFram
     if not pairs:
         raise ValueError(f"pair_strength: the logit of {type(model).__name__} has no parts of pairs")
     names = list(getattr(model, "vectors", [part_name(f.name) for f in model.fields]))
-    table = pd.DataFrame(0.0, index=names, columns=names)
-    for name, part in pairs.items():
-        a, b = name.split(" × ")
-        table.loc[a, b] = table.loc[b, a] = (part if signed else part.abs()).mean().item()
-    return table
+    place, table = {name: k for k, name in enumerate(names)}, torch.zeros(len(names), len(names))
+    means = torch.stack([part if signed else part.abs() for part in pairs.values()]).mean(1)
+    for name, mean in zip(pairs, means.tolist(), strict=True):
+        a, b = (place[n] for n in name.split(" × "))
+        table[a, b] = table[b, a] = mean
+    return pd.DataFrame(table.numpy().astype(float), index=names, columns=names)
 
 
 @torch.no_grad()

@@ -10,9 +10,11 @@ import pandas as pd
 import torch
 
 from ..evaluation import metrics
-from ..fields import Rows, swap
+from ..fields import Rows, concatenate, swap
 from ..layers import on_cpu
 from ..models import Model
+
+BATCH = 8192  # swapped rows that go through a model at once
 
 
 @torch.no_grad()
@@ -53,6 +55,63 @@ def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int 
         change = {m: after[m] - before[m] for m in ("log_loss", "auc")}
         lines.append({"a": a, "b": b, "strength": delta.abs().mean().item(), **change})
     return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)
+
+
+def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()) -> pd.DataFrame:
+    r"""What each field and each pair of fields does to the logit of one row, in log-odds, of any model.
+
+    The fields are swapped for those of N other rows x', alone and together. On the diagonal stands the effect of a
+    field alone, elsewhere that part which only the pair explains (zero wherever two fields only add):
+
+    .. math:: \Delta_a = \frac{1}{N} \sum_{x'} \big(z(x) - z(x_{a \leftarrow x'})\big), \qquad
+        \Delta_{ab} = \frac{1}{N} \sum_{x'} \big(z(x) - z(x_{a \leftarrow x'}) - z(x_{b \leftarrow x'})
+        + z(x_{ab \leftarrow x'})\big)
+
+    Args:
+        model: any model.
+        row: the row x, (1).
+        others: the rows x', (N).
+        names: the fields to look at, in the order of the table. Default: all of the model's.
+
+    Returns:
+        a symmetric field-by-field table. A cell depends on the other rows, so compare tables of the same ones only.
+
+    Raises:
+        ValueError: for another number of rows than one, no other rows, or an unknown field.
+
+    Example:
+        >>> from recsys_lite.data.simulated.planted import planted
+        >>> from recsys_lite.models import LogisticRegression
+        >>> data = planted(order=2, seed=0, rows=40, fields=2)
+        >>> row_effects(LogisticRegression(data.fields), data.test[0], data.test).loc["A", "B"].item()
+        0.0
+    """
+    names = list(names) or [f.name for f in model.fields]
+    pairs = list(combinations(names, 2))
+    lost = _lost(model, row, others, [*((name,) for name in names), *pairs])
+    table = np.diag(lost[: len(names)])
+    for (a, b), both in zip(combinations(range(len(names)), 2), lost[len(names) :], strict=True):
+        table[a, b] = table[b, a] = lost[a] + lost[b] - both
+    return pd.DataFrame(table, index=names, columns=names)
+
+
+def field_effects(model: Model, row: Rows, others: Rows) -> pd.Series:
+    """The diagonal of :func:`row_effects` for all fields: what each alone does to the logit of a row."""
+    names = [f.name for f in model.fields]
+    return pd.Series(_lost(model, row, others, [(name,) for name in names]), index=names)
+
+
+@torch.no_grad()
+def _lost(model: Model, row: Rows, others: Rows, chosen: Sequence[tuple[str, ...]]) -> list[float]:
+    """z(x) less the mean of z(x with some fields of x'), for each choice of fields."""
+    if len(row) != 1 or not len(others):
+        raise ValueError(f"row_effects: expected one row and some others, got {len(row)} and {len(others)}")
+    plain = Rows(others.ids, others.numeric, others.bags)  # labels play no part
+    same = row[[0] * len(others)]
+    same = Rows(same.ids, same.numeric, same.bags)
+    swapped = concatenate([swap(model.fields, same, which, plain) for which in chosen])
+    means = torch.cat([model(part) for part in swapped.batches(BATCH)]).double().view(len(chosen), len(others))
+    return (model(row).double() - means).mean(1).tolist()
 
 
 def square(table: pd.DataFrame, column: str, names: Sequence[str] = ()) -> pd.DataFrame:

@@ -93,20 +93,25 @@ def heatmap(
 
 
 def waterfall(parts: pd.Series, *, title: str = "", limits: tuple[float, float] | None = None) -> go.Figure:
-    """The parts of one logit, each starting where the one before ended; the last bar is their sum."""
+    """The parts of one logit, each starting where the one before ended; the last bar is their sum.
+
+    A part of ``nan`` is one that the model has not: its row stays empty, so that several models have the same rows.
+    """
     names = [*map(str, parts.index), "logit"]
+    values = [*map(float, parts), float(parts.sum())]
     figure = empty(height=max(260, 34 * len(names) + 90), title=title, showlegend=False)
     figure.add_waterfall(
         y=names,
-        x=[*map(float, parts), float(parts.sum())],
+        x=np.nan_to_num(values).tolist(),
         orientation="h",
         measure=["relative"] * len(parts) + ["total"],
         increasing={"marker": {"color": GOOD}},
         decreasing={"marker": {"color": BAD}},
         totals={"marker": {"color": NEUTRAL}},
         connector={"line": {"width": 1, "color": "rgba(128,128,128,0.6)"}},
-        texttemplate="%{delta:+.2f}",
-        hovertemplate="%{y}: %{delta:+.4f}<extra></extra>",
+        text=["none" if np.isnan(v) else f"{v:+.2f}".replace("-", "−") for v in values],
+        texttemplate="%{text}",
+        hovertemplate="%{y}: %{text}<extra></extra>",
     )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="log-odds", range=limits)

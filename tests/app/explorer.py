@@ -52,3 +52,22 @@ def run_cells(app: AppTest, rtol: float = 1e-4) -> int:
                 rtol=rtol, atol=1e-5, check_dtype=False, check_names=False,
             )  # fmt: skip
     return len(folded)
+
+
+def words_outside_folds(app: AppTest) -> list[str]:
+    """The words that a page shows without a click: headings, text, captions and notes; no folds, no widgets."""
+    shown: list[str] = []
+
+    def walk(block: object) -> None:
+        for child in getattr(block, "children", {}).values():
+            kind = getattr(child, "type", "")
+            if kind in ("expander", "popover", "expandable"):
+                continue
+            if kind in ("markdown", "caption", "title", "header", "subheader", "info", "warning", "alert"):
+                shown.extend(
+                    re.findall(r"\w[\w’'.,%-]*", re.sub(r"<style.*?</style>", "", str(child.value), flags=re.S))
+                )
+            walk(child)
+
+    walk(app.main)
+    return shown

@@ -54,8 +54,8 @@ def text(app: AppTest) -> str:
     return "\n".join(m.value for m in app.markdown)
 
 
-def test_opens_on_a_row_where_the_models_disagree():
-    app = opened()
+def test_a_data_set_opens_on_a_row_where_the_models_disagree():
+    app = opened(data="movielens-100k")
     shares = [float(s.strip("<> %")) for s in scores(app)]
     assert len(shares) >= 2 and max(shares) - min(shares) > 50
     assert "What you see." in text(app) and "points" in text(app) and "rank **" in text(app)
@@ -254,7 +254,7 @@ def test_without_movielens_the_page_says_what_to_do_and_criteo_works(monkeypatch
     st.cache_resource.clear()
     st.cache_data.clear()
     monkeypatch.setattr(data, "load", unavailable)
-    app = opened()
+    app = opened(data="movielens-100k")
     assert "could not be fetched" in app.error[0].value and "Unzip it yourself." in app.text[0].value
     checked(next(b for b in app.button if b.label == "Show Criteo instead").click().run())
     assert not app.error and len(app.metric) == 4 and query(app)["data"] == "criteo-sample"
@@ -284,9 +284,10 @@ def test_rank_counts_the_films_above(movielens):
     user = movielens.decode(movielens.test, 0)["user"]
     rows = tables.candidates(movielens, films, row, user)
     score = tables.score("fm", model, movielens.encode([movielens.decode(movielens.test, 0)] * 2))
-    count = tables.add_rank(score, model, rows, 1)
-    p = train.predict(model, rows)
-    assert count == len(rows) < len(films) and score.rank == 1 + (p > p[0]).sum().item()
+    count = tables.add_rank(score, tables.order(model, rows, 1))
+    z = model(rows)
+    assert count == len(rows) < len(films) and score.rank == 1 + (z > z[0]).sum().item()
+    assert score.top == rows.ids[z.topk(10).indices, 1].tolist()
     items = rows.ids[:, 1].tolist()
     assert len(set(items)) == len(items)
     rated = movielens.train.ids[(movielens.train.group == int(user)) & (movielens.train.label == 1), 1].tolist()
@@ -346,7 +347,7 @@ def test_inside_shows_what_the_library_says_of_a_row_layer_and_head(movielens):
     assert query(app) == {**address_, "layer": "2", "head": "1"}
     model = cache.load_model("movielens-100k", "click", "autoint")
     table = explain.attention(model, movielens.test[7], layer=1, head=0)
-    a, b, value = inside.strongest(table)
+    a, b, value = explain.strongest(table)
     assert f"**{a} × {b}** ({value:.4g} weight)" in text(app)
     app = checked(app.number_input(key="control.row").set_value(8).run())
     assert query(app)["row"] == "8"

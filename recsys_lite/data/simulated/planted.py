@@ -46,7 +46,7 @@ def planted(
     Returns:
         a data set whose ``extras`` hold the truth: ``crosses``, a tuple of tuples of field names in order; ``signs``,
         field name -> (values + 1,) with 0 for the unseen row; ``probability`` (of the test rows), the best possible
-        prediction.
+        prediction; ``noise`` and ``signal`` as given.
 
     Raises:
         ValueError: for sizes that do not fit each other.
@@ -83,6 +83,8 @@ def planted(
         "crosses": tuple(sorted(tuple(NAMES[k] for k in c) for c in place.tolist())),
         "signs": {n: signs[k] for k, n in enumerate(NAMES[:fields])},
         "probability": probability[rows + rows // 4 :],
+        "noise": noise,
+        "signal": signal,
     }
     parts = x[:rows], x[rows : rows + rows // 4], x[rows + rows // 4 :]
     return Dataset("planted", f"order {order}" if signal else "coin", columns, *parts, extras=truth)
@@ -106,3 +108,25 @@ def planted_pairs(dataset: Dataset) -> pd.DataFrame:
         for a, b in combinations(cross, 2):
             table.loc[a, b] = table.loc[b, a] = 1.0
     return table
+
+
+def planted_probability(dataset: Dataset, rows: Rows) -> torch.Tensor:
+    r"""The best possible prediction for any rows of :func:`planted` data, (B,); ½ where a crossed value is unseen.
+
+    .. math:: p = \tfrac12 + (\tfrac12 - \text{noise}) \; \operatorname{mean}_C \prod_{f \in C} s_f(x_f)
+
+    Raises:
+        ValueError: for a data set without planted crosses.
+
+    Example:
+        >>> data = planted(order=2, seed=0, crosses=2)
+        >>> bool((planted_probability(data, data.test) == data.extras["probability"]).all())
+        True
+    """
+    if "crosses" not in dataset.extras:
+        raise ValueError(f"planted_probability: {dataset.name} holds no planted crosses")
+    place = {f.name: k for k, f in enumerate(dataset.fields)}
+    signs = dataset.extras["signs"]
+    of = lambda name: signs[name][rows.ids[:, place[name]].long()]  # noqa: E731
+    products = [torch.stack([of(name) for name in cross]).prod(0) for cross in dataset.extras["crosses"]]
+    return 0.5 + (0.5 - dataset.extras["noise"]) * torch.stack(products).mean(0) * dataset.extras["signal"]
