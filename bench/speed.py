@@ -98,15 +98,18 @@ def measure(workers: dict[Who, Worker], model: str) -> tuple[list[Record], list[
     if graph:  # epochs on a smaller graph
         turns.close()
         turns = Round(workers, model, {"edges": EPOCH_EDGES})
-    else:
-        live, turns.live = turns.live, [who for who in turns.live if who == ("minimum", "adam")]
-        lines += turns.timed(["products"], ROUNDS)
-        turns.live = live
     lines += turns.timed(["epoch"], EPOCH_ROUNDS, warm_up=0)
     if not graph:
         turns.each(lambda who: {"epoch peak": turns.ask(who, do="peak")["peak"]}, into=sizes)
     turns.close()
     return lines, list(sizes.values())
+
+
+def products(model: str) -> list[Record]:
+    """The time of the matrix products of a step alone, for the share that no library can save."""
+    with Worker("minimum") as worker:
+        turns = Round({("minimum", "adam"): worker}, model, {"rows": problem.BATCH})
+        return turns.timed(["products"], ROUNDS)
 
 
 def started(stack: ExitStack, record: Record) -> dict[Who, Worker]:
@@ -136,6 +139,11 @@ def run(record: Record, save: Callable[[], None], arguments: argparse.Namespace)
                 record["runs"] += runs
                 record["models"] += models
                 save()
+    multiplied = {line["model"] for line in record["runs"] if line["part"] == "products"}
+    for model in arguments.models:
+        if model != "lightgcn" and model not in multiplied:
+            record["runs"] += products(model)
+            save()
     growth.run(record, save)
     processes.run(record, save)
     show(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import venv
@@ -84,9 +85,9 @@ class Worker(AbstractContextManager["Worker"]):
     def __init__(self, name: str):
         python = str(environment(name)) if name in PEERS else sys.executable
         command = [python, "-m", f"bench.cost.peers.{name}"]
-        pipe = subprocess.PIPE
+        pipe, on_cpu = subprocess.PIPE, os.environ | {"CUDA_VISIBLE_DEVICES": ""}
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+            command, cwd=ROOT, env=on_cpu, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
         )
         self.torch = self._read()["torch"]
 

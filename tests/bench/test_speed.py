@@ -108,8 +108,9 @@ def test_ours_reads_the_same_rows_of_the_table_as_the_minimum():
 
 def test_matrix_products_are_those_of_the_linear_layers():
     runner = minimum.Runner("deepfm", "adam", to_task)
-    widths = [(7 * 4, 400), (400, 400), (400, 400), (400, 1)]
-    assert runner.shapes() == [((32,), pair) for pair in widths]
+    assert runner.shapes() == [(32, 7 * 4, 400), (32, 400, 400), (32, 400, 400), (32, 400, 1)]
+    attention = minimum.Runner("autoint", "adam", to_task).shapes()
+    assert attention[0] == (32 * 7, 4, 16)  # every field of every row is projected
     assert runner.products() is None
 
 

@@ -221,23 +221,24 @@ class Runner:
 
     def products(self) -> None:
         """The matrix products of a step alone: of each linear layer once forward and twice backward."""
-        for shape, (m, n) in self.shapes():
-            x, w, g = torch.empty(*shape, m), torch.empty(m, n), torch.empty(*shape, n)
-            x @ w, g @ w.T, x.flatten(0, -2).T @ g.flatten(0, -2)
+        if not hasattr(self, "operands"):
+            # with real numbers: what lies in fresh memory may be denormal, which takes far longer
+            self.operands = [[torch.randn(k) for k in ((r, m), (m, n), (r, n))] for r, m, n in self.shapes()]
+        for x, w, g in self.operands:
+            x @ w, g @ w.T, x.T @ g
 
-    def shapes(self) -> list[tuple[tuple[int, ...], tuple[int, int]]]:
-        """Of every linear layer: what it is applied to, without the last axis, and its width in and out."""
-        if not hasattr(self, "found"):
-            self.found: list[Any] = []
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """Of every linear layer: how many vectors it is applied to, its width in and out."""
+        found: list[tuple[int, int, int]] = []
 
-            def keep(layer: nn.Module, given: Any, _: Any) -> None:
-                self.found.append((tuple(given[0].shape[:-1]), (layer.in_features, layer.out_features)))
+        def keep(layer: nn.Module, given: Any, _: Any) -> None:
+            found.append((given[0][..., 0].numel(), layer.in_features, layer.out_features))  # type: ignore[arg-type]
 
-            hooks = [m.register_forward_hook(keep) for m in self.model.modules() if isinstance(m, nn.Linear)]
-            self.score()
-            for hook in hooks:
-                hook.remove()
-        return self.found
+        hooks = [m.register_forward_hook(keep) for m in self.model.modules() if isinstance(m, nn.Linear)]
+        self.score()
+        for hook in hooks:
+            hook.remove()
+        return found
 
 
 if __name__ == "__main__":

@@ -66,3 +66,30 @@ def test_the_cost_model_stands_beside_two_processes():
     assert out["predicted_ms"] == pytest.approx(1000 * (0.1 + 4 * (8 * 4 * 50 + 4 * 4 * 20) / 1e5 + 500 / 1e4))
     assert out["measured_ms"] == pytest.approx(300)
     assert (out["predicted_mb"], out["sent_mb"]) == pytest.approx((420e-6, 320e-6))
+
+
+def test_the_stored_record_is_whole():
+    record = speed.stored()
+    measured = {(r["model"], r["system"], r["optimizer"], r["part"]) for r in record["runs"]}
+    rankers = {m for m, *_ in measured} - {"lightgcn"}
+    assert rankers == {"fm", "wide_deep", "deepfm", "dcn", "dcn_v2", "dlrm", "autoint", "gdcn", "dhen"}
+    for part in ("step", "epoch", "score"):
+        expected = {(m, s, o, part) for m in rankers for s in ("ours", "minimum") for o in ("adam", "lazy_adam")}
+        assert expected <= measured
+        fastest = speed.fastest_peer(speed.ratios(record, part))
+        assert set(fastest["model"]) == rankers - {"gdcn", "dhen"} | {"lightgcn"}
+    assert {m for m, _, _, part in measured if part == "products"} == rankers
+    rounds = {"epoch": record["about"]["epoch rounds"]}
+    assert all(len(r["seconds"]) == rounds.get(r["part"], record["about"]["rounds"]) for r in record["runs"])
+    for line in record["models"]:  # a system that did not run says why
+        assert ("error" in line) != ("step peak" in line)
+    assert {s["torch"] for s in record["systems"]} == {record["about"]["torch"]}
+    assert set(speed.product_share(record)["model"]) == rankers
+    assert (speed.product_share(record)["share"] < 1).all()
+
+
+def test_the_stored_cost_model_gets_the_bytes_right():
+    table = speed.predicted(speed.stored()).set_index("processes")
+    # the loss travels with the gradients; tables are whole columns, so shares are equal only in the mean
+    assert table.loc[2, "sent_mb"] == pytest.approx(table.loc[2, "predicted_mb"], rel=1e-3)
+    assert table.loc[1, "sent_mb"] == table.loc[1, "predicted_mb"] == 0
