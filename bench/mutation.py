@@ -176,37 +176,47 @@ def tests_of(module: str) -> list[str]:
 
 
 def copied(target: Path) -> Path:
-    """The library and its tests, so that nobody's files are changed; data and results are linked."""
-    large = {ROOT / "recsys_lite" / "store" / "results", ROOT / "recsys_lite" / "data" / "samples"}
-    ignore = lambda folder, names: {n for n in names if Path(folder, n) in large or n == "__pycache__"}  # noqa: E731
+    """The library and its tests, so that nobody's files are changed; all else is linked."""
+    linked = [ROOT / "recsys_lite" / "store" / "results", ROOT / "recsys_lite" / "data" / "samples"]
+    ignore = lambda folder, names: {n for n in names if Path(folder, n) in linked or n == "__pycache__"}  # noqa: E731
     for name in ("recsys_lite", "tests"):
         shutil.copytree(ROOT / name, target / name, ignore=ignore)
-    for path in large:
+    rest = [p for p in ROOT.iterdir() if p.name not in ("recsys_lite", "tests") and not p.name.startswith(".")]
+    for path in [*linked, *rest]:
         (target / path.relative_to(ROOT)).symlink_to(path)
-    shutil.copyfile(ROOT / "pyproject.toml", target / "pyproject.toml")
     return target
 
 
+def tested(tree: Path, tests: list[str], limit: float | None = None) -> tuple[bool, str]:
+    """Whether the tests of a copy pass, and the name of the first that does not."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", *tests]
+    paths = os.pathsep.join([str(tree), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=limit, env=environment)
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
+    return done.returncode == 0, failed[1] if failed else ""
+
+
 def outcome(tree: Path, mutant: Mutant, limit: float = LIMIT) -> str:
-    """``killed: test``, ``killed: time`` or ``survived``: what the tests say of a mutant in a copy of the library."""
+    """``killed: test``, ``killed: time`` or ``survived``: what the tests say of a mutant in a copy of the library.
+
+    Raises:
+        RuntimeError: if the test that fails does so without the fault, too.
+    """
     path = tree / "recsys_lite" / mutant.module
     right = path.read_text(encoding="utf-8")
     path.write_text(mutated(right, mutant.number), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not slow", "-p", "no:cacheprovider"]
-    paths = os.pathsep.join([str(tree), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        done = subprocess.run(
-            [*command, *tests_of(mutant.module)], cwd=tree, capture_output=True, text=True, timeout=limit,
-            env={**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
-        )  # fmt: skip
+        passed, failed = tested(tree, tests_of(mutant.module), limit)
     except subprocess.TimeoutExpired:
         return "killed: time"
     finally:
         path.write_text(right, encoding="utf-8")
-    if done.returncode == 0:
+    if passed:
         return "survived"
-    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.M)
-    return f"killed: {failed[1] if failed else 'the tests could not be run'}"
+    if failed and not tested(tree, [failed])[0]:
+        raise RuntimeError(f"{failed} fails without a fault, too")
+    return f"killed: {failed or 'nothing could be tested'}"
 
 
 def share(found: dict[str, str]) -> float:
