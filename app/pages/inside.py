@@ -66,6 +66,9 @@ def page() -> None:
     table, unit, signed = computed(kind, place, rows, row, layer, head)
     code = cell(kind, place, row, layer, head, {} if row is None else raw_edits(data, task, row, edits))
     show(view, data, task, chosen, table, unit, signed, row, code, edits)
+    _, missing = explain.row_maps(model, dataset.test[row or 0])
+    if missing:
+        notices.hover("What has no map here, and why", " ".join(missing))
     if small and kind in ("attention", "pairs", "blocks"):
         own = table if row is None else computed(kind, place, dataset.test[:ROWS], None, layer, head)[0]
         pair_maps.show(view.words, own, ablated(*place), place, own_cell(kind, layer, head))

@@ -18,6 +18,9 @@ def chart(figure: go.Figure, alt: str, key: str, on_select: Callable[[], None] |
     """
     if not figure.layout.title.text:  # for those who take the figure away from the words around it
         figure.update_layout(meta={"title": alt.split(". ")[0].rstrip(".").replace("*", "")})
+    if any(t.type == "heatmap" for t in figure.data):  # lines would strike through the labels of empty cells
+        figure.update_xaxes(showgrid=False, zeroline=False)
+        figure.update_yaxes(showgrid=False, zeroline=False)
     config = {
         "displaylogo": False,
         "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],

@@ -11,7 +11,7 @@ import streamlit as st
 
 from recsys_lite import plots
 from recsys_lite.evaluation import metrics, slices
-from recsys_lite.plots.explorer import grouped_intervals, seed_curves
+from recsys_lite.plots.explorer import apart, grouped_intervals, seed_curves
 from recsys_lite.plots.palette import NEUTRAL
 
 from ..core.address import ABOUT, State
@@ -153,6 +153,7 @@ def calibration(state: State, names: Mapping[str, str]) -> None:
     st.markdown(f"**What you see.** {sentence}")
     figure = plots.calibration(parts)
     figure.for_each_trace(lambda t: t.update(name=names.get(t.name, t.name)))
+    apart(figure)
     figure.update_layout(margin={"t": 8}, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
     chart(figure, sentence, "calibration")
     notices.hover(

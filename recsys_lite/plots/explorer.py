@@ -9,7 +9,17 @@ import plotly.graph_objects as go
 
 from .figures import colour, empty
 
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MARKS = ("circle", "square", "diamond", "cross", "x", "triangle-up")
+
+
+def apart(figure: go.Figure) -> None:
+    """Give each line of a figure a mark and a dash of its own: some models' colours are close to each other."""
+    lines = [t for t in figure.data if t.type == "scatter" and "markers" in (t.mode or "")]
+    for place, trace in enumerate(lines):
+        trace.update(
+            marker={"symbol": MARKS[place % len(MARKS)], "size": 8}, line={"dash": DASHES[place % len(DASHES)]}
+        )
 
 
 def seed_curves(table: pd.DataFrame, y: str, *, names: Mapping[str, str], axis: str, height: int = 320) -> go.Figure:
@@ -27,7 +37,8 @@ def seed_curves(table: pd.DataFrame, y: str, *, names: Mapping[str, str], axis: 
             figure.add_scatter(
                 x=run["epoch"], y=run[y], mode="lines+markers", name=names.get(str(model), str(model)),
                 legendgroup=str(model), showlegend=k == 0, opacity=0.75,
-                line={"color": colour(str(model), place), "width": 1.5}, marker={"size": 4},
+                line={"color": colour(str(model), place), "width": 1.5, "dash": DASHES[place % len(DASHES)]},
+                marker={"size": 6, "symbol": MARKS[place % len(MARKS)]},
                 hovertemplate=f"seed {seed}, epoch %{{x}}: %{{y:.4f}}",
             )  # fmt: skip
     figure.update_xaxes(title="epoch")

@@ -31,6 +31,17 @@ def on_page(name: str, **query_: str) -> AppTest:
     return checked(app.run())
 
 
+def seen(app: AppTest) -> list[str]:
+    """What the page says that one sees, each with what is folded behind it."""
+    more = " ".join(m.value for e in app.expander if e.label == "More" for m in e.markdown)
+    return [f"{m.value} {more}".strip() for m in app.markdown if m.value.startswith("**What you see.**")]
+
+
+def hints(app: AppTest) -> list[str]:
+    """What is told behind the marks of captions and text."""
+    return [text for e in [*app.caption, *app.markdown, *app.title] if (text := e.proto.help)]
+
+
 def run_cells(app: AppTest, rtol: float = 1e-4) -> int:
     """Run the notebook cell behind every table of a page and compare what it makes; returns how many there are.
 

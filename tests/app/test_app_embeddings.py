@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 import torch
-from explorer import checked, on_page, query, run_cells
+from explorer import checked, hints, on_page, query, run_cells
 
 from app.pages import embeddings
 from app.parts import film_map
@@ -44,7 +44,7 @@ def test_the_first_view_tells_what_the_library_computes(movielens):
     assert left["film"][left["in both"] == "✓"].tolist() == [f for f in left["film"] if f in set(right["film"])]
     assert np.allclose(left["cosine"] + left["distance"], 1)
     _, share = item_map.pca(film_vectors("fm", movielens, raw))
-    captions = [c.value for c in app.caption]
+    captions = hints(app)
     assert any(f"the two axes keep {share.sum():.0%} of the variance" in c for c in captions)
     assert any("was never told a genre" in c for c in captions) and any("also reads genres" in c for c in captions)
     assert run_cells(app) == 1
@@ -79,7 +79,7 @@ def test_another_seed_is_computed_only_when_asked_for(monkeypatch):
     (button,) = [b for b in app.button if b.label == "Compute t-SNE with seed 7"]
     app = checked(button.click().run())
     assert asked == [7, 7] and not app.info
-    assert sum("t-SNE, seed 7: " in c.value for c in app.caption) == 2
+    assert sum("t-SNE, seed 7: " in h for h in hints(app)) == 2
     app = checked(app.number_input(key="control.seed").set_value(0).run())
     assert not app.info and asked == [7, 7]
     st.cache_data.clear()  # what was cached here is no t-SNE
@@ -90,7 +90,7 @@ def test_without_stored_maps_the_page_offers_to_compute_them(monkeypatch, tmp_pa
     st.cache_data.clear()
     app = on_page("embeddings", map="tsne", least="100", b="ncf")
     assert "below are principal components" in app.info[0].value
-    assert sum(c.value.startswith("Principal components: ") for c in app.caption) == 2
+    assert sum(h.startswith("Principal components: ") for h in hints(app)) == 2
     st.cache_data.clear()
 
 

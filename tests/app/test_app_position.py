@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
-from explorer import checked, on_page, query, run_cells
+from explorer import checked, on_page, query, run_cells, seen
 
 from app.core import cache, run
 from app.parts import position_own, position_words
@@ -13,10 +13,6 @@ from recsys_lite.plots.palette import MODEL_COLOURS
 
 DEFAULT = {"view": "own", "curve": "100,50,33,25,20,17,14,12,11,10", "order": "popular", "people": "300", "seed": "0"}
 CLIFF = "100,100,100,10,10,10,10,10,10,10"
-
-
-def said(app):
-    return [m.value.removeprefix("**What you see.** ") for m in app.markdown if m.value.startswith("**What you see.**")]
 
 
 def press(app):
@@ -42,7 +38,7 @@ def test_before_the_button_the_page_shows_what_the_curve_implies(monkeypatch):
     app = on_page("position", view="own")
     assert query(app) == DEFAULT and not app.error and not trained(app)
     curve = [p / 100 for p in (100, 50, 33, 25, 20, 17, 14, 12, 11, 10)]
-    (text,) = said(app)
+    (text,) = seen(app)
     assert "place 1 would get 34% of the clicks and place 10 would get 3%" in text  # 1 / 2.92 and 0.1 / 2.92
     looks = own_curve.looked_at(own_curve.log_of(curve))
     best, worst = looks.iloc[4], looks.iloc[0]
@@ -53,10 +49,10 @@ def test_before_the_button_the_page_shows_what_the_curve_implies(monkeypatch):
 
 def test_each_order_says_what_a_naive_model_takes_from_it():
     app = on_page("position", view="own", order="random")
-    assert "nearly alike" in said(app)[0] and "takes this for taste" not in said(app)[0]
+    assert "nearly alike" in seen(app)[0] and "takes this for taste" not in seen(app)[0]
     app = checked(app.selectbox(key="control.order").set_value("expert").run())
     assert query(app)["order"] == "expert"
-    assert "films to which the person gives 5 stars are looked at" in said(app)[0]
+    assert "films to which the person gives 5 stars are looked at" in seen(app)[0]
 
 
 def test_presets_and_sliders_set_one_curve():
@@ -119,7 +115,7 @@ def test_training_is_the_librarys_and_stays_marked_with_its_settings():
     table = own_curve.train_on(own_curve.log_of(curve, "random", 3, 100), "random", 3)
     pd.testing.assert_frame_equal(trained(app)[0].dataframe[0].value.reset_index(drop=True), table, rtol=1e-4)
     by = table.set_index("model")
-    _, curves, quality = said(app)
+    _, curves, quality = seen(app)
     assert (
         f"At place 10 the truth is 0.10 of place 1; Naive: no place 1.00, PAL {by.loc['pal', 'place 10']:.2f}" in curves
     )
@@ -135,7 +131,7 @@ def test_training_is_the_librarys_and_stays_marked_with_its_settings():
     app = checked(app.slider(key="control.curve.2").set_value(60).run())
     (info,) = app.info
     assert "of other settings" in info.value and made in info.value
-    assert said(app)[1:] == [curves, quality]  # the results stay those of their settings
+    assert seen(app)[1:] == [curves, quality]  # the results stay those of their settings
     assert "curve = [p / 100 for p in [100, 100, 100, 10" in trained(app)[0].code[0].value
     app = checked(app.slider(key="control.curve.2").set_value(100).run())
     assert not app.info and not app.error

@@ -2,7 +2,7 @@
 
 import pytest
 import streamlit as st
-from explorer import checked, on_page, query, run_cells
+from explorer import checked, on_page, query, run_cells, seen
 
 from app.core import run
 from app.parts import race_words as words
@@ -30,10 +30,6 @@ def enabled(app):
     return [b.label.split(":")[0] for b in app.button if not b.disabled]
 
 
-def said(app):
-    return [m.value for m in app.markdown if m.value.startswith("**What you see.**")]
-
-
 def at(app):
     """The epoch that the page shows; 0 without a race of its own."""
     found = app.get("progress")
@@ -56,7 +52,7 @@ def test_the_first_view_is_a_stored_race_and_trains_nothing(untrained):
     runs = {(r["model"], r["seed"]): r for r in store.read_json(store.RESULTS / "race.json")["runs"]}
     last = {m: runs[m, 0]["curve"][-1] for m in ("logistic_regression", "fm")}
     data = planted(2, seed=0, rows=2000)
-    (text,) = said(app)
+    (text,) = seen(app)
     assert "A stored race, seed 0" in text and "After all 20 epochs" in text
     assert f"is {last['logistic_regression']['validation auc']:.3f} for Logistic regression" in text
     assert f"and {last['fm']['validation auc']:.3f} for Factorization machine" in text
@@ -76,7 +72,7 @@ def test_the_first_view_is_a_stored_race_and_trains_nothing(untrained):
 def test_play_goes_on_by_itself_until_it_is_paused():
     app = press(on_page("race", **SHORT), "Play")
     assert at(app) == 1 and enabled(app) == ["Pause", "Reset"]
-    assert "After 1 of 10 epochs" in said(app)[0] and not [e for e in app.expander if "downloads" in e.label]
+    assert "After 1 of 10 epochs" in seen(app)[0] and not [e for e in app.expander if "downloads" in e.label]
     app = checked(app.run())  # what the browser asks for
     assert at(app) == 2
     app = press(app, "Pause")
@@ -90,10 +86,10 @@ def test_play_goes_on_by_itself_until_it_is_paused():
     for _ in range(6):
         app = checked(app.run())
     assert at(app) == 10 and enabled(app) == ["Reset"]
-    assert "After all 10 epochs" in said(app)[0] and "This is one seed" in said(app)[0]
+    assert "After all 10 epochs" in seen(app)[0] and "This is one seed" in seen(app)[0]
     assert run_cells(app, rtol=1e-6) == 1
     app = press(app, "Reset")
-    assert at(app) == 0 and "No race is stored for these settings" in app.info[0].value and not said(app)
+    assert at(app) == 0 and "No race is stored for these settings" in app.info[0].value and not seen(app)
 
 
 @pytest.mark.slow("runs a race to its end")
@@ -101,10 +97,10 @@ def test_the_last_epoch_of_the_live_race_is_that_of_the_stored_one():
     app = press(on_page("race"), "Play")
     while at(app) < 20:
         app = checked(app.run())
-    live = said(app)[0]
+    live = seen(app)[0]
     assert "stored race" not in live and "over the stored seeds 0 to 4" in live
     app = press(app, "Reset")
-    stored = said(app)[0]
+    stored = seen(app)[0]
     number = lambda text: float(text.split("for Logistic regression and ")[1].split()[0])  # noqa: E731
     assert number(live) == pytest.approx(number(stored), abs=0.01)
 
@@ -122,7 +118,7 @@ def test_every_choice_stands_in_the_address_and_makes_another_race(key, value, k
     assert at(app) == 1
     app = checked(getattr(app, kind)(key=f"control.{key}").set_value(value).run())
     assert query(app) == DEFAULT | {key: str(value)} and at(app) == 0 and "Pause" not in enabled(app)
-    assert len(said(app)) == (key in ("a", "b"))  # models have stored races, other settings have not
+    assert len(seen(app)) == (key in ("a", "b"))  # models have stored races, other settings have not
     assert bool(app.info) == (key not in ("a", "b"))
     assert at(checked(app.run())) == 0
 
@@ -133,7 +129,7 @@ def test_an_address_brings_everything_back(untrained):
     assert query(app) == asked and "No race is stored" in app.info[0].value and len(app.get("plotly_chart")) == 1
     assert any("turned over in 0% of the rows" in c.value for c in app.caption)
     app = on_page("race", a="dhen", b="autoint", seed="4")
-    assert "A stored race, seed 4" in said(app)[0] and run_cells(app) == 1
+    assert "A stored race, seed 4" in seen(app)[0] and run_cells(app) == 1
 
 
 @pytest.mark.parametrize(
@@ -163,10 +159,10 @@ def test_an_epoch_that_fails_ends_the_race_and_says_why(monkeypatch):
     monkeypatch.setattr(Race, "step", fail)
     app = press(app, "Play")
     assert "the loss is nan in epoch 2" in app.error[0].value and at(app) == 1 and enabled(app) == ["Reset"]
-    assert "After 1 of 10 epochs" in said(app)[0]
+    assert "After 1 of 10 epochs" in seen(app)[0]
     app = press(app, "Reset")
     app = press(app, "Step")  # fails in its first epoch
-    assert app.error and not said(app) and not app.info
+    assert app.error and not seen(app) and not app.info
     monkeypatch.setattr(Race, "step", original)
     assert not press(app, "Reset").error
 
@@ -178,6 +174,19 @@ def test_while_another_session_trains_a_race_waits():
         app = checked(app.run())
         assert at(app) == before and "this race waits" in " ".join(c.value for c in app.caption)
     assert at(checked(app.run())) == before + 1
+
+
+@pytest.mark.parametrize("button", ["Play", "Step"])
+def test_a_button_pressed_while_another_session_trains_says_so_at_once(button):
+    app = on_page("race", **SHORT)
+    with run.lock():
+        app = press(app, button)
+        assert run.BUSY in [w.value for w in app.warning] and at(app) == 0
+    assert not checked(app.run()).warning
+    app = press(app, "Step")
+    with run.lock():
+        app = press(app, "Step")
+        assert run.BUSY in [w.value for w in app.warning] and at(app) == 1
 
 
 def test_without_a_results_file_the_page_invites(monkeypatch, tmp_path, untrained):

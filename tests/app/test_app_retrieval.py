@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from explorer import checked, on_page, query
+from explorer import checked, on_page, query, seen
 
 from app.core import cache, names
 from app.pages import position
@@ -11,7 +11,7 @@ from recsys_lite.evaluation import top_k
 
 def test_candidates_of_a_person_and_why():
     app = on_page("retrieval", person="6", models="popularity,ease,lightgcn,two_towers")
-    said = app.markdown[1].value
+    said = seen(app)[0]
     assert said.startswith("**What you see.** For person 6,") and "EASE" in said and "LightGCN" in said
     lists = [d.value for d in app.dataframe if list(d.value)[:3] == ["place", "came true", "film"]]
     assert len(lists) == 4 and all(len(one) == 20 for one in lists)

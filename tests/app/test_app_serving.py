@@ -1,7 +1,7 @@
 """The page on serving cost, without a browser."""
 
 import pytest
-from explorer import checked, on_page, query, run_cells
+from explorer import checked, hints, on_page, query, run_cells
 
 from app.pages import serving
 from app.parts import serving_views
@@ -39,7 +39,7 @@ def test_the_first_view_compares_the_three_ways():
     found = serving_cost.measured_costs().set_index("candidates").loc[1000]
     assert f"(measured, all items cached: {found['every_pair'] / found['cached']:.3g} and" in text
     assert f"{UNITS['once'] / at['cached']:.0%} of the cost is the user's part" in text
-    (formula,) = [c.value for c in app.caption if c.value.startswith("every pair: N·(u + c + d)")]
+    (formula,) = [h for h in hints(app) if h.startswith("every pair: N·(u + c + d)")]
     assert "book/two_towers" in formula or "/book/two_towers.html" in formula
     assert run_cells(app) == 1
 
