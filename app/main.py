@@ -33,7 +33,7 @@ def main() -> None:
     st.set_page_config(page_title="recsys-lite explorer", layout="wide")
     st.html(STYLE)
     pages = {
-        path: st.Page(module.page, title=title, url_path=path, default=path == FIRST)
+        path: st.Page(module.page, title=title, url_path="" if path == FIRST else path, default=path == FIRST)
         for section in PAGES.values()
         for path, (module, title) in section.items()
     }
