@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import html
 import json
-import re
 from itertools import groupby
 from pathlib import Path
 from typing import Any

@@ -14,7 +14,9 @@ STATE = "application/vnd.jupyter.widget-state+json"
 
 # 1.5 MB of JavaScript that draws the icons which the theme's font draws as well; the search that works while one types
 # (the theme has it switched off, its index is loaded all the same; search.html loads its own).
-UNUSED = re.compile(r'<script[^>]*src="[^"]*(?:fontawesome\.js|searchtools\.js|language_data\.js|searchindex\.js)[^>]*></script>')
+UNUSED = re.compile(
+    r'<script[^>]*src="[^"]*(?:fontawesome\.js|searchtools\.js|language_data\.js|searchindex\.js)[^>]*></script>'
+)
 
 # What the theme's own HTML lacks for those who do not see the page or do not use a mouse.
 MENDS = [
@@ -27,6 +29,8 @@ MENDS = [
     (r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="complementary" aria-label="Book"'),
     (r'<div id="pst-secondary-sidebar"', '<div id="pst-secondary-sidebar" role="complementary" aria-label="Page"'),
     (r'<div id="pst-skip-link" class="', '<div id="pst-skip-link" role="navigation" aria-label="Skip" class="'),
+    # a list whose children are entries of a bibliography, not list items
+    (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
     # the corner of a table is no heading of nothing
     (r"<th( [^>]*)?>(?:<p></p>)?</th>", r"<td\1></td>"),
 ]  # fmt: skip
@@ -45,7 +49,10 @@ def mended(text):
     return Markup(hung(text))
 
 
-CODE = re.compile(r'(<div class="highlight-(?:ipython3|python|default)[^>]*><div class="highlight"><pre>(?:<span></span>)?)(.*?)(?=</pre>)', re.DOTALL)
+CODE = re.compile(
+    r'(<div class="highlight-(?:ipython3|python|default)[^>]*><div class="highlight"><pre>(?:<span></span>)?)(.*?)(?=</pre>)',
+    re.DOTALL,
+)
 
 
 def hung(text):
