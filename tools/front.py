@@ -91,7 +91,8 @@ def bars(parts: list[tuple[str, float]], limit: float) -> str:
         place = f"left:{50 + 50 * left / limit:.1f}%;width:{50 * width / limit:.1f}%;--k:{k}"
         kind = "up" if value >= 0 else "down"
         lines += (
-            f'<tr><th scope="row">{html.escape(label)}</th><td class="rl-lane"><i class="rl-{kind}" style="{place}"></i></td>'
+            f'<tr><th scope="row">{html.escape(label)}</th>'
+            f'<td class="rl-lane"><i class="rl-{kind}" style="{place}"></i></td>'
             f"<td>{signed(value)}</td></tr>"
         )
         at += value
@@ -118,11 +119,12 @@ def picture(front: dict[str, Any]) -> str:
     films = ", ".join(f"<i>{html.escape(title)}</i>" for title in front["history"])
     did = "did" if front["clicked"] else "did not"
     return (
-        f'<figure class="rl-front"><p>Somebody has just rated {films}. Will the next be <b>{html.escape(front["film"])}</b>?</p>'
+        f'<figure class="rl-front"><p>Somebody has just rated {films}. '
+        f"Will the next be <b>{html.escape(front['film'])}</b>?</p>"
         f'<div class="rl-panels">{"".join(panels)}</div>'
-        "<figcaption>Each bar is one exact part of the sum, in log-odds: blue raises the chance, orange lowers it. The person "
-        f"{did} choose the film. Row {front['row']} of the MovieLens test part, chosen because the models differ; stored weights."
-        "</figcaption></figure>"
+        "<figcaption>Each bar is one exact part of the sum, in log-odds: blue raises the chance, orange lowers it. "
+        f"The person {did} choose the film. Row {front['row']} of the MovieLens test part, chosen because the models "
+        "differ; stored weights.</figcaption></figure>"
     )
 
 
@@ -159,7 +161,8 @@ def questions(titles: dict[str, str]) -> str:
     out = ""
     for k, step in enumerate(path(), 1):
         link = f'<a href="{step.chapter}.html#{step.section}">measured in {html.escape(titles[step.chapter])}</a>'
-        out += f"<details><summary>{k}. {html.escape(step.question)}</summary><p>{html.escape(step.answer)} ({link})</p></details>"
+        out += f"<details><summary>{k}. {html.escape(step.question)}</summary>"
+        out += f"<p>{html.escape(step.answer)} ({link})</p></details>"
     return f'<div class="rl-questions">{out}</div>'
 
 

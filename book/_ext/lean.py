@@ -22,8 +22,7 @@ UNUSED = re.compile(
 MENDS = [
     # a name that contains the visible words
     (r'title="Search" aria-label="Search"', 'title="Search" aria-label="Search Ctrl+K"'),
-    (r'(<button class="sidebar-toggle primary-toggle[^>]*?) title=', r'\1 aria-label="Toggle primary sidebar" title='),
-    (r'(<button class="sidebar-toggle secondary-toggle[^>]*?) title=', r'\1 aria-label="Toggle secondary sidebar" title='),
+    (r'(<button class="sidebar-toggle (\w+)-toggle[^>]*?) title=', r'\1 aria-label="Toggle \2 sidebar" title='),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     # all content within landmarks
     (r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="complementary" aria-label="Book"'),
@@ -50,7 +49,8 @@ def mended(text):
 
 
 CODE = re.compile(
-    r'(<div class="highlight-(?:ipython3|python|default)[^>]*><div class="highlight"><pre>(?:<span></span>)?)(.*?)(?=</pre>)',
+    r'(<div class="highlight-(?:ipython3|python|default)[^>]*><div class="highlight"><pre>(?:<span></span>)?)'
+    r"(.*?)(?=</pre>)",
     re.DOTALL,
 )
 
@@ -74,8 +74,10 @@ def tabs_html(name, pages):
     """
     heads, bodies = "", ""
     for k, (title, body) in enumerate(pages.items()):
-        heads += f'<button type="button" role="tab" id="{name}-t{k}" aria-controls="{name}-p{k}">{html.escape(title)}</button>'
-        bodies += f'<div role="tabpanel" id="{name}-p{k}" aria-labelledby="{name}-t{k}"><p class="rl-tab-title">{html.escape(title)}</p>{body}</div>'
+        head, title = f"{name}-t{k}", html.escape(title)
+        heads += f'<button type="button" role="tab" id="{head}" aria-controls="{name}-p{k}">{title}</button>'
+        bodies += f'<div role="tabpanel" id="{name}-p{k}" aria-labelledby="{head}">'
+        bodies += f'<p class="rl-tab-title">{title}</p>{body}</div>'
     return f'<div class="rl-tabs"><div role="tablist" hidden>{heads}</div>{bodies}</div>'
 
 
