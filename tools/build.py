@@ -56,8 +56,10 @@ def print_book(root: Path = ROOT) -> int:
     if browser is None:
         print(f"{page.relative_to(root)}: print it from a browser; there is no Chromium here to make the PDF")
         return 0
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--timeout={PRINT_SECONDS}000"]
-    done = subprocess.run([browser, *options, f"--print-to-pdf={page.with_suffix('.pdf')}", page.as_uri()])
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--timeout={PRINT_SECONDS}000"]
+    options += ["--no-pdf-header-footer", "--generate-pdf-document-outline"]  # the style sheet numbers the pages
+    address = f"{page.as_uri()}?print"  # all folds open, all figures drawn
+    done = subprocess.run([browser, *options, f"--print-to-pdf={page.with_suffix('.pdf')}", address])
     return done.returncode
 
 

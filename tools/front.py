@@ -56,7 +56,14 @@ def compute() -> dict[str, Any]:
         rest = round(logit - sum(value for _, value in shown), 3)
         chance = round(1 / (1 + math.exp(-logit)), 3)
         out["models"].append(
-            {"name": name, "parts": shown, "others": len(parts) - SHOWN, "rest": rest, "logit": round(logit, 3), "chance": chance}
+            {
+                "name": name,
+                "parts": shown,
+                "others": len(parts) - SHOWN,
+                "rest": rest,
+                "logit": round(logit, 3),
+                "chance": chance,
+            }
         )
     return out
 
@@ -66,6 +73,16 @@ def history_of(text: str) -> list[str]:
     return [title.strip(" ,") for title in re.findall(r".+?\(\d{4}\)", text)]
 
 
+def signed(value: float) -> str:
+    """A number with its sign, two decimals.
+
+    Example:
+        >>> signed(-0.934)
+        '−0.93'
+    """
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def bars(parts: list[tuple[str, float]], limit: float) -> str:
     """Parts one after another, each bar from where the one before ended, as a waterfall."""
     lines, at = "", 0.0
@@ -73,10 +90,10 @@ def bars(parts: list[tuple[str, float]], limit: float) -> str:
         left, width = min(at, at + value), abs(value)
         place = f"left:{50 + 50 * left / limit:.1f}%;width:{50 * width / limit:.1f}%;--k:{k}"
         kind = "up" if value >= 0 else "down"
-        number = f"{value:+.2f}".replace("-", "−")
         lines += (
-            f'<tr><th scope="row">{html.escape(label)}</th><td class="rl-lane"><i class="rl-{kind}" style="{place}"></i></td>'
-            f"<td>{number}</td></tr>"
+            f'<tr><th scope="row">{html.escape(label)}</th>'
+            f'<td class="rl-lane"><i class="rl-{kind}" style="{place}"></i></td>'
+            f"<td>{signed(value)}</td></tr>"
         )
         at += value
     return lines
@@ -96,17 +113,18 @@ def picture(front: dict[str, Any]) -> str:
         panels.append(
             f'<div class="rl-panel"><p><a href="{slug}.html"><b>{title}</b></a><br>{what}</p>'
             f"<table>{bars(parts, reach)}</table>"
-            f"<p>log-odds {model['logit']:+.2f}".replace("-", "−")
-            + f' → a chance of <strong class="rl-chance">{model["chance"]:.0%}</strong></p></div>'
+            f"<p>log-odds {signed(model['logit'])} → a chance of "
+            f'<strong class="rl-chance">{model["chance"]:.0%}</strong></p></div>'
         )
     films = ", ".join(f"<i>{html.escape(title)}</i>" for title in front["history"])
     did = "did" if front["clicked"] else "did not"
     return (
-        f'<figure class="rl-front"><p>Somebody has just rated {films}. Will the next be <b>{html.escape(front["film"])}</b>?</p>'
+        f'<figure class="rl-front"><p>Somebody has just rated {films}. '
+        f"Will the next be <b>{html.escape(front['film'])}</b>?</p>"
         f'<div class="rl-panels">{"".join(panels)}</div>'
-        "<figcaption>Each bar is one exact part of the sum, in log-odds: blue raises the chance, red lowers it. The person "
-        f"{did} choose the film. Row {front['row']} of the MovieLens test part, chosen because the models differ; stored weights."
-        "</figcaption></figure>"
+        "<figcaption>Each bar is one exact part of the sum, in log-odds: blue raises the chance, orange lowers it. "
+        f"The person {did} choose the film. Row {front['row']} of the MovieLens test part, chosen because the models "
+        "differ; stored weights.</figcaption></figure>"
     )
 
 
@@ -119,13 +137,15 @@ def tree(listed: list[dict[str, Any]], times: dict[str, Any]) -> str:
     known = {c["slug"]: c for c in listed}
     placed = [slug for those in FAMILIES.values() for slug, _ in those]
     if sorted(placed) != sorted(known):
-        raise ValueError(f"tools/front.py: FAMILIES has {sorted(set(placed) ^ set(known))} too much, too little or twice")
+        raise ValueError(
+            f"tools/front.py: FAMILIES has {sorted(set(placed) ^ set(known))} too much, too little or twice"
+        )
     out = ""
     for k, (family, those) in enumerate(FAMILIES.items()):
         lines = ""
         for slug, depth in those:
             c = known[slug]
-            took = f"{max(1, math.ceil(times[slug]['seconds'] / 60))} min to run" if slug in times else ""
+            took = f"{max(1, math.ceil(times[slug]['seconds'] / 60))} min" if slug in times else ""
             facts = " · ".join(filter(None, [c["year"], c["level"], took]))
             idea = html.escape(c["idea"], quote=True)
             lines += (
@@ -141,7 +161,8 @@ def questions(titles: dict[str, str]) -> str:
     out = ""
     for k, step in enumerate(path(), 1):
         link = f'<a href="{step.chapter}.html#{step.section}">measured in {html.escape(titles[step.chapter])}</a>'
-        out += f"<details><summary>{k}. {html.escape(step.question)}</summary><p>{html.escape(step.answer)} ({link})</p></details>"
+        out += f"<details><summary>{k}. {html.escape(step.question)}</summary>"
+        out += f"<p>{html.escape(step.answer)} ({link})</p></details>"
     return f'<div class="rl-questions">{out}</div>'
 
 
@@ -163,7 +184,9 @@ def filled(intro: str, made: dict[str, str]) -> str:
     """
     for name, text in made.items():
         block = f"<!-- {name} -->\n{text}\n<!-- end of {name} -->"
-        intro, count = re.subn(rf"<!-- {name} -->\n.*?<!-- end of {name} -->", lambda _, b=block: b, intro, flags=re.DOTALL)
+        intro, count = re.subn(
+            rf"<!-- {name} -->\n.*?<!-- end of {name} -->", lambda _, b=block: b, intro, flags=re.DOTALL
+        )
         if count != 1:
             raise ValueError(f"book/intro.md: got {count} parts between <!-- {name} --> and its end, expected 1")
     return intro

@@ -1,4 +1,4 @@
-"""Write what follows from the list of chapters: headers, set-up cells, stored maps, contents, front page, reference pages.
+"""Write what follows from the list of chapters: headers, set-up cells, maps, contents, front page, reference pages.
 
 The list is recsys_lite/store/chapters.json; addresses come from book/site.json, run times from book/run_times.json.
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import html
 import json
-import re
 from itertools import groupby
 from pathlib import Path
 from typing import Any

@@ -14,19 +14,22 @@ STATE = "application/vnd.jupyter.widget-state+json"
 
 # 1.5 MB of JavaScript that draws the icons which the theme's font draws as well; the search that works while one types
 # (the theme has it switched off, its index is loaded all the same; search.html loads its own).
-UNUSED = re.compile(r'<script[^>]*src="[^"]*(?:fontawesome\.js|searchtools\.js|language_data\.js|searchindex\.js)[^>]*></script>')
+UNUSED = re.compile(
+    r'<script[^>]*src="[^"]*(?:fontawesome\.js|searchtools\.js|language_data\.js|searchindex\.js)[^>]*></script>'
+)
 
 # What the theme's own HTML lacks for those who do not see the page or do not use a mouse.
 MENDS = [
     # a name that contains the visible words
     (r'title="Search" aria-label="Search"', 'title="Search" aria-label="Search Ctrl+K"'),
-    (r'(<button class="sidebar-toggle primary-toggle[^>]*?) title=', r'\1 aria-label="Toggle primary sidebar" title='),
-    (r'(<button class="sidebar-toggle secondary-toggle[^>]*?) title=', r'\1 aria-label="Toggle secondary sidebar" title='),
+    (r'(<button class="sidebar-toggle (\w+)-toggle[^>]*?) title=', r'\1 aria-label="Toggle \2 sidebar" title='),
     (r'<summary aria-label="Toggle hidden content">', "<summary>"),
     # all content within landmarks
     (r'<div id="pst-primary-sidebar"', '<div id="pst-primary-sidebar" role="complementary" aria-label="Book"'),
     (r'<div id="pst-secondary-sidebar"', '<div id="pst-secondary-sidebar" role="complementary" aria-label="Page"'),
     (r'<div id="pst-skip-link" class="', '<div id="pst-skip-link" role="navigation" aria-label="Skip" class="'),
+    # a list whose children are entries of a bibliography, not list items
+    (r'<div role="list" class="citation-list">', '<div class="citation-list">'),
     # the corner of a table is no heading of nothing
     (r"<th( [^>]*)?>(?:<p></p>)?</th>", r"<td\1></td>"),
 ]  # fmt: skip
@@ -45,7 +48,11 @@ def mended(text):
     return Markup(hung(text))
 
 
-CODE = re.compile(r'(<div class="highlight-(?:ipython3|python|default)[^>]*><div class="highlight"><pre>(?:<span></span>)?)(.*?)(?=</pre>)', re.DOTALL)
+CODE = re.compile(
+    r'(<div class="highlight-(?:ipython3|python|default)[^>]*><div class="highlight"><pre>(?:<span></span>)?)'
+    r"(.*?)(?=</pre>)",
+    re.DOTALL,
+)
 
 
 def hung(text):
@@ -67,8 +74,10 @@ def tabs_html(name, pages):
     """
     heads, bodies = "", ""
     for k, (title, body) in enumerate(pages.items()):
-        heads += f'<button type="button" role="tab" id="{name}-t{k}" aria-controls="{name}-p{k}">{html.escape(title)}</button>'
-        bodies += f'<div role="tabpanel" id="{name}-p{k}" aria-labelledby="{name}-t{k}"><p class="rl-tab-title">{html.escape(title)}</p>{body}</div>'
+        head, title = f"{name}-t{k}", html.escape(title)
+        heads += f'<button type="button" role="tab" id="{head}" aria-controls="{name}-p{k}">{title}</button>'
+        bodies += f'<div role="tabpanel" id="{name}-p{k}" aria-labelledby="{head}">'
+        bodies += f'<p class="rl-tab-title">{title}</p>{body}</div>'
     return f'<div class="rl-tabs"><div role="tablist" hidden>{heads}</div>{bodies}</div>'
 
 

@@ -151,7 +151,11 @@ def timeline_drawing(marks: list[tuple[str, str, bool]]) -> str:
         y = step * k + step / 2
         if k == 0 or marks[k - 1][0] != year:
             parts.append(f'<text x="6" y="{y + 5:g}" font-size="14" opacity="0.8">{html.escape(year)}</text>')
-        paint = f'fill="{BLUE}" stroke="{BLUE}"' if lit else f'fill="var(--pst-color-background, Canvas)" stroke="{NEUTRAL}"'
+        paint = (
+            f'fill="{BLUE}" stroke="{BLUE}"'
+            if lit
+            else f'fill="var(--pst-color-background, Canvas)" stroke="{NEUTRAL}"'
+        )
         weight = ' font-weight="600"' if lit else ""
         parts.append(f'<circle cx="{axis}" cy="{y:g}" r="6" stroke-width="1.8" {paint}/>')
         parts.append(f'<text x="{axis + 16}" y="{y + 5:g}" font-size="14.5"{weight}>{html.escape(system)}</text>')

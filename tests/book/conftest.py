@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from pages import launch
-from playwright.sync_api import Browser, sync_playwright
+
+pytest.register_assert_rewrite("whole")  # its asserts say what they compared
+
+from pages import launch  # noqa: E402
+from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -61,7 +61,9 @@ def test_the_wheel_has_the_weights_that_a_chapter_names(slug: str) -> None:
         node for cell in cells if cell.cell_type == "code" for node in ast.walk(ast.parse(cell.source))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "weights_path"
     ]  # fmt: skip
-    stems = [".".join(a.value for a in call.args) for call in calls if all(isinstance(a, ast.Constant) for a in call.args)]
+    stems = [
+        ".".join(a.value for a in call.args) for call in calls if all(isinstance(a, ast.Constant) for a in call.args)
+    ]
     assert [stem for stem in stems if not any(fnmatch(stem, pattern) for pattern in downloads.WEIGHTS)] == []
 
 

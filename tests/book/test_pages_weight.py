@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-import start  # noqa: E402
+import start
 
 pytestmark = pytest.mark.slow("builds the book, serves it and opens its pages in a browser")
 MOST = 1_500_000  # bytes of a chapter until its first figure is drawn
