@@ -164,8 +164,10 @@ def test_the_factors_of_dcn_are_one_number_a_row_and_those_of_dcn_v2_are_not():
         dcn.cross.bias.normal_()
     one = chapter.factors(dcn, rows, dcn.cross.bias[0]).to_numpy()
     scales = dcn.cross.scales(dcn.input(rows))[0][:, 0].detach()
-    assert_close(torch.tensor(one), scales[:, None].expand(one.shape), rtol=1e-3, atol=1e-3)
-    assert chapter.factors(v2, rows).to_numpy().std(axis=1).min() > 0.1
+    seen = ~np.isnan(one)  # a value that training never showed is a vector of zeros
+    assert seen.mean() > 0.5
+    assert_close(torch.tensor(one)[seen], scales[:, None].expand(one.shape)[seen], rtol=1e-3, atol=1e-3)
+    assert np.nanstd(chapter.factors(v2, rows).to_numpy(), axis=1).min() > 0.1
 
 
 def test_a_rank_correlation_and_its_interval_by_hand():
@@ -186,7 +188,7 @@ def verdict(values, against):
     (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), 0.0, "disagrees"),
     (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 0.0, "agrees"),
     (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 1.0, "disagrees"),
-    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 0.0015, "cannot be tested here: ≥ 0.02"),
+    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 0.0015, "cannot be tested here: ≥ 0.057"),
 ])  # fmt: skip
 def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
     assert chapter.reading(found, claimed).startswith(says)
@@ -226,7 +228,7 @@ def test_lines_of_code_fit_and_no_check_shows_its_answer():
     notebook, _ = read_back()
     cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
     assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if re.search(r"^ask\(", c.source, re.MULTILINE)]
+    asked = [c for c in cells if "= ask(answer" in c.source]
     assert len(asked) >= 3 and all("None" in c.source for c in asked)
     assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
     answers = [c for c in cells if "assert ask(" in c.source]
