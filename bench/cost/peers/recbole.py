@@ -3,6 +3,7 @@ one residual for all layers. Its data set reads text files in which every id has
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import Any
 
@@ -98,7 +99,8 @@ class Runner:
             columns["label"] = task.label
         config = Config(model=NAMES[name], dataset="invented", config_dict=options | OPTIONS.get(name, {}))
         data = Columns(config, sizes, columns)
-        torch.set_num_threads(1)
+        torch.set_num_threads(1)  # the configuration sets its own
+        os.chdir(tempfile.gettempdir())  # the trainer writes a log where it stands
         self.model = get_model(NAMES[name])(config, data)
         self.trainer = Trainer(config, self.model)
         sampler = Sampler(["train"], [data]).set_phase("train") if isinstance(task, Graph) else None
