@@ -47,6 +47,8 @@ TESTS = {
         "tests/reference/test_optimiser_equations.py",
         "tests/library/training",
         "tests/library/test_trust.py",
+        "tests/library/evaluation/test_ranking.py",
+        "tests/library/evaluation/test_retrieval.py",
     ],
 }
 

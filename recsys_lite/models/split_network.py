@@ -98,7 +98,7 @@ class SplitNetwork(Model):
         for k in range(len(u)):
             own = of_v + of_product[0] * u[k] if of_product else of_v  # (width, out), this user's layer
             out.append(nn.Sequential(*rest)(torch.addmm(shift[k], v, own.T)).squeeze(-1))  # (N, width) -> (N,)
-        return torch.stack(out)
+        return torch.stack(out) if out else v.new_zeros(0, len(v))
 
     def parts(self, rows: Rows, fine: bool = False) -> dict[str, Tensor]:
         """One part: the head is not a sum. ``fine`` gives what u, v and their product add at this row, J_i x_i."""

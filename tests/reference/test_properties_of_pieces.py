@@ -51,6 +51,18 @@ def test_batches_of_any_size(name):
     assert all(p.grad is None or not p.grad.any() for p in model.parameters())
 
 
+@pytest.mark.parametrize("users, items", [(0, 3), (2, 0), (0, 0), (2, 3)])
+def test_any_number_of_users_against_any_number_of_items(users, items):
+    """A split network's scores of all pairs are those of each pair."""
+    for product in (True, False):
+        model = SplitNetwork(FIELDS, (3,), product, **SIDES, dim=2, hidden=(3,), out=2).double()
+        u, v = torch.randn(users, 2).double(), torch.randn(items, 2).double()
+        scores = model.score_all(u, v)
+        pairs = model.score(u.repeat_interleave(items, 0), v.repeat(users, 1))
+        assert scores.shape == (users, items)
+        same(scores.flatten(), pairs)
+
+
 @pytest.mark.parametrize("name", [n for n in BY_NAME if n != "TextCNN"])
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_fields_that_are_read_by_name(name, seed):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recsys_lite.evaluation import metrics, slices
-from recsys_lite.fields import UNSEEN
+from recsys_lite.fields import UNSEEN, Dataset, Field, Rows, Vocabulary
 
 
 @pytest.mark.parametrize("name", ["movielens", "criteo"])
@@ -40,3 +40,13 @@ def test_a_groups_auc_is_that_of_its_rows(criteo):
         assert line.group == words and line.rows == keep.sum()
         assert line.auc == pytest.approx(metrics.auc(criteo.test.label.numpy()[keep], scores[keep]))
         assert line.low < line.auc < line.high
+
+
+def test_a_value_that_training_never_showed_has_no_ratings():
+    """Even where rows of training bear the number of unseen values: they are those of other values."""
+    fields = tuple(Field(name, "categorical", Vocabulary(range(5))) for name in ("user", "item"))
+    ids = lambda *items: torch.tensor([[1, i] for i in items], dtype=torch.int32)  # noqa: E731
+    make = lambda *items: Rows(ids(*items), torch.zeros(len(items), 0), {}, torch.ones(len(items)))  # noqa: E731
+    dataset = Dataset("d", "click", fields, make(0, 0, 1, 2, 3, 4), make(1), make(0, 0, 1, 2, 3, 4, 1, 2))
+    groups = {words: mask.tolist() for by, words, mask in slices.click_slices(dataset) if by == "ratings of the item"}
+    assert groups == {"0": [True] * 2 + [False] * 6, "1 or more": [False] * 2 + [True] * 6}
