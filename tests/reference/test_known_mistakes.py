@@ -256,7 +256,10 @@ def neumf_parts(last=lambda x: x, shared=False, fixed=False):
     return parts
 
 
-@pytest.mark.parametrize("mistake", [{"last": torch.relu}, {"shared": True}, {"fixed": True}], ids=str)
+MISTAKES_OF_NEUMF = [{"last": torch.relu}, {"shared": True}, {"fixed": True}]
+
+
+@pytest.mark.parametrize("mistake", MISTAKES_OF_NEUMF, ids=lambda m: next(iter(m)))
 def test_neumf(mistake):
     build = lambda: NeuMF(FIELDS, dim=2, hidden=(4,), side=2)  # noqa: E731
     check(changed(build(), parts=neumf_parts()), models.ncf)
