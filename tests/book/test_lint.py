@@ -112,6 +112,10 @@ BROKEN = {
     "explore without alt": (rewrite("show(", "explore(f, k=[1, 2])"), "explore() without alt"),
     "figure without label": (store(new_output("display_data", {"text/html": "<svg></svg>"})), "a figure has no label"),
     "bare picture": (store(new_output("display_data", {"image/png": "aGk="})), "bare picture"),
+    "figure of a kind that is not drawn": (
+        store(new_output("display_data", {
+            "text/html": FIGURE, "application/vnd.plotly.v1+json": {"data": [{"type": "violin"}]},
+        })), "figure of type 'violin'"),  # fmt: skip
     "plotly without HTML": (
         store(new_output("display_data", {"application/vnd.plotly.v1+json": {}})), "figure that the book cannot"),
     "remote script": (
