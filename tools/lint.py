@@ -27,6 +27,7 @@ LEAST_ALT = 15
 LEAST_QUIZ = 4
 LEVELS = ("★", "★★", "★★★")
 SHOWING = {"show": 1, "show_svg": 1, "explore": None}  # place of alt, or only by name
+TRACES = {"scatter", "bar", "heatmap", "waterfall"}  # what the book's plotly draws: book/_static/vendor/VENDOR.md
 EXERCISE = re.compile(r"^(?:#{3,5}\s+|\*\*)[^\n★]{0,20}?(★{1,3})(?!★)", re.MULTILINE)
 
 
@@ -93,6 +94,15 @@ def alt_texts(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
                 yield f"cell {k} stores a bare picture; use recsys_lite.notebook.show or show_svg"
             if "application/vnd.plotly.v1+json" in data and "rl-plotly" not in markup:
                 yield f"cell {k} stores a plotly figure that the book cannot draw; use recsys_lite.notebook.show"
+
+
+def traces(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
+    """Every stored figure is of a kind that the book's part of plotly draws; others it would draw as lines."""
+    for k, cell in code(notebook):
+        for output in cell.outputs:
+            figure = output.get("data", {}).get("application/vnd.plotly.v1+json", {})
+            for kind in sorted({t.get("type", "scatter") for t in figure.get("data", [])} - TRACES):
+                yield f"cell {k} stores a figure of type {kind!r}, expected one of {sorted(TRACES)}"
 
 
 def missing_alt(k: int, markup: str) -> Iterator[str]:
@@ -191,7 +201,7 @@ def size(notebook: Any, chapter: dict[str, Any]) -> Iterator[str]:
         yield f"makes a page of {total / 1e6:.1f} MB, at most {MOST_BYTES / 1e6:g} MB are allowed"
 
 
-RULES = (generated, sections, cells, alt_texts, remote, outputs, exercises, quiz, citations, symbols, size)
+RULES = (generated, sections, cells, alt_texts, traces, remote, outputs, exercises, quiz, citations, symbols, size)
 
 
 def lint(notebook: Any, chapter: dict[str, Any]) -> list[str]:

@@ -70,5 +70,10 @@
   const unfold = () => document.querySelectorAll("details:not([open])").forEach(d => { d.open = true; d.dataset.printed = ""; });
   window.addEventListener("beforeprint", unfold);
   window.addEventListener("afterprint", () => document.querySelectorAll("details[data-printed]").forEach(d => { d.open = false; delete d.dataset.printed; }));
-  if (new URLSearchParams(location.search).has("print")) unfold();
+  if (new URLSearchParams(location.search).has("print")) {
+    unfold();
+    // A PDF describes each of these hundred thousand pieces in its structure: 30 MB. Their text stays in the page.
+    const hide = () => document.querySelectorAll(".main-svg, mjx-container > *, .highlight pre").forEach(e => e.setAttribute("aria-hidden", "true"));
+    window.addEventListener("load", () => Promise.all([window.recsysLite.drawAll(), window.MathJax?.startup?.promise]).then(hide));
+  }
 })();

@@ -19,6 +19,10 @@ import lint_reference  # noqa: E402
 
 FIGURE = '<figure class="rl-figure"><div class="rl-plotly" aria-label="A line that falls"></div></figure>'
 
+VIOLIN = new_output(
+    "display_data", {"text/html": FIGURE, "application/vnd.plotly.v1+json": {"data": [{"type": "violin"}]}}
+)
+
 
 def sound() -> nbformat.NotebookNode:
     """The smallest notebook that follows the template."""
@@ -112,6 +116,7 @@ BROKEN = {
     "explore without alt": (rewrite("show(", "explore(f, k=[1, 2])"), "explore() without alt"),
     "figure without label": (store(new_output("display_data", {"text/html": "<svg></svg>"})), "a figure has no label"),
     "bare picture": (store(new_output("display_data", {"image/png": "aGk="})), "bare picture"),
+    "figure of a kind that is not drawn": (store(VIOLIN), "figure of type 'violin'"),
     "plotly without HTML": (
         store(new_output("display_data", {"application/vnd.plotly.v1+json": {}})), "figure that the book cannot"),
     "remote script": (
