@@ -157,6 +157,11 @@ def show(record: Record) -> None:
         for row in table.itertuples():
             print(f"  {row.model:10} {row.system:14} {row.optimizer:10} {row.ms:9.1f} ms   {row.ratio:5.2f} "
                   f"[{row.low:.2f}, {row.high:.2f}]")  # fmt: skip
+        for optimizer in ("adam", "lazy_adam"):
+            least = ratios(record, part, against=("minimum", optimizer))
+            mine = least[(least["system"] == "ours") & (least["optimizer"] == optimizer)]
+            shown = dict(mine[["model", "ratio"]].round(2).to_numpy())
+            print(f"  ours relative to the minimum, {optimizer}: {shown}")
         print(f"  fastest library: {dict(fastest_peer(table)[['model', 'ratio']].round(2).to_numpy())}")
     print("\nshare of the matrix products:", dict(product_share(record)[["model", "share"]].round(2).to_numpy()))
     print(
