@@ -158,16 +158,19 @@ def _changes(node: Any) -> Iterator[tuple[str, ast.AST, Callable[[], Any]]]:
 
 
 def drawn(seed: int = SEED) -> list[Mutant]:
-    """All mutants of the library in an order drawn once, each of a module in turn, so that every module has some."""
-    package, chosen = ROOT / "recsys_lite", random.Random(seed)
+    """All mutants of the library in a drawn order, one of each module in turn, so that every module has some.
+
+    A module's order hangs on its own text alone: a change of one leaves those of the others.
+    """
+    package = ROOT / "recsys_lite"
     each = []
     for path in sorted(p for wing in WINGS for p in (package / wing).glob("*.py")):
-        some = mutants(path.relative_to(package).as_posix(), path.read_text(encoding="utf-8"))
-        chosen.shuffle(some)
-        each.append(some)
-    chosen.shuffle(each)
-    longest = max(map(len, each))
-    return [some[k] for k in range(longest) for some in each if k < len(some)]
+        module = path.relative_to(package).as_posix()
+        some = mutants(module, path.read_text(encoding="utf-8"))
+        random.Random(f"{seed} {module}").shuffle(some)
+        each.append((random.Random(f"{module} {seed}").random(), some))
+    lists = [some for _, some in sorted(each, key=lambda pair: pair[0])]
+    return [some[k] for k in range(max(map(len, lists))) for some in lists if k < len(some)]
 
 
 def tests_of(module: str) -> list[str]:

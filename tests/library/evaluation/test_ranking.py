@@ -305,6 +305,12 @@ def fresh(data):
     return FM(data.fields(), dim=4, std=0.1)
 
 
+def test_the_test_items_are_looked_at_at_the_end_unless_they_must_not():
+    data, quick = small(), {**QUICK, "epochs": 1}
+    assert fit_ranking(fresh(data), data, **quick).test
+    assert not fit_ranking(fresh(data), data, **quick, evaluate_test=False).test
+
+
 def test_training_finds_the_kind_of_a_user_that_popularity_cannot_know():
     data = small(users=200)
     found = fit_ranking(fresh(data), data, **(QUICK | {"epochs": 15})).test

@@ -7,6 +7,7 @@ import sys
 import pytest
 import torch
 from bench_pool import here
+from small import small
 from tiny import FIELDS, dataset
 from torch.testing import assert_close
 
@@ -15,8 +16,8 @@ from recsys_lite import store
 from recsys_lite.data.simulated.planted import planted
 from recsys_lite.fields import Dataset
 from recsys_lite.lab.race import RUNNERS, Race, alone, best, found_pairs, shares, truth
-from recsys_lite.models import FM, MODELS, LogisticRegression, WideDeep
-from recsys_lite.training import fit, fit_in_steps, seed_everything
+from recsys_lite.models import FM, MODELS, LightGCN, LogisticRegression, WideDeep
+from recsys_lite.training import bpr_step, fit, fit_in_steps, fit_retrieval, seed_everything
 
 QUICK = {"epochs": 4, "batch_size": 64, "lr": 0.02, "patience": 9, "seed": 3}
 
@@ -42,6 +43,27 @@ def test_steps_by_hand_are_the_run_of_fit():
     assert (again.best_epoch, again.validation) == (result.best_epoch, result.validation) and not model.training
     for a, b in zip(whole.state_dict().values(), model.state_dict().values(), strict=True):
         assert_close(a, b, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kind", ["rows", "candidates"])
+def test_the_test_part_is_looked_at_at_the_end_unless_it_must_not(kind, capsys):
+    """Once, by default; never while settings are chosen. The bar has nothing to do with it."""
+
+    def run(**options):
+        seed_everything(0)
+        if kind == "rows":
+            return fit(FM(FIELDS), dataset(), epochs=1, **options)
+        pairs = small()
+        return fit_retrieval(LightGCN(pairs, dim=2), pairs, bpr_step(pairs), epochs=1, **options)
+
+    for options in ({"progress": False}, {"progress": True}, {}):
+        assert run(**options).test
+        assert not run(**options, evaluate_test=False).test
+    capsys.readouterr()
+    run(progress=False)
+    assert not capsys.readouterr().err
+    run()
+    assert "epoch" in capsys.readouterr().err
 
 
 def test_a_run_that_is_done_takes_no_step():
