@@ -24,7 +24,7 @@ STYLE = """<style>
 
 
 def _first() -> None:
-    """The first page under its own name, too: Streamlit knows the default page without one only."""
+    """The first page under its own name, too: Streamlit serves the default page without one only."""
     PAGES[""][FIRST][0].page()
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     st.set_page_config(page_title="recsys-lite explorer", layout="wide")
     st.html(STYLE)
     pages = {
-        path: st.Page(module.page, title=title, url_path="" if path == FIRST else path, default=path == FIRST)
+        path: st.Page(module.page, title=title, url_path="start" if path == FIRST else path, default=path == FIRST)
         for section in PAGES.values()
         for path, (module, title) in section.items()
     }

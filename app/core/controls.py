@@ -38,10 +38,11 @@ def follow(page: str) -> None:
     """
     session = st.session_state
     came = session.get(PAGE) != page
-    touched = _snapshot() != session.get(CHOSEN)
+    touched = session.get(CHOSEN) is not None and _snapshot() != session[CHOSEN]
     session[NEW] = came or (read_address() != session.get(WRITTEN) and not touched)
     session[PAGE], session[CAME], session[PROBLEMS] = page, came, []
     if session[NEW]:
+        session[WRITTEN], session[CHOSEN] = read_address(), None  # a run may be broken off before it writes the address
         for key in [k for k in session if str(k).startswith("control.")]:
             del session[key]
 

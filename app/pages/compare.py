@@ -45,6 +45,7 @@ def page() -> None:
     order = disagreement(state.data, state.task, tuple(models))
     if st.session_state.pop("compare.unread", False):
         problems += choose_row(state, st.session_state["compare.query"], dataset)
+        st.session_state["compare.written"] = state.to_query()  # a run may be broken off before it writes the address
     if state.row is None:
         state.row = int(order[0])
     if problems:
@@ -87,7 +88,7 @@ def read_address() -> tuple[State, list[str]]:
         state, problems = choose(query or OPENING, known, trained, list(METRICS))
         session["compare.state"], session["compare.query"], session["compare.unread"] = state, query or OPENING, True
         session["compare.problems"] = problems
-        session["compare.address"] = query
+        session["compare.address"], session["compare.written"] = query, state.to_query()
     elif session.get("compare.unread"):  # the data could not be read last time
         problems = session["compare.problems"]
     else:

@@ -31,8 +31,8 @@ def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[l
 
 
 QUESTION = (
-    "**Find the pairs.** Two pairs of fields decide these labels (left). All four models use both; whose own numbers, "
-    "in the lower maps, would have told you? Point at a cell, or use the arrow keys."
+    "**Find the pairs.** Two pairs of fields decide these labels (left). The upper maps show what each model does; "
+    "whose own numbers, below, would have told you? Point at a cell, or use the arrow keys."
 )
 STYLE = """<style>
 .st-key-scores > div {flex: 1 1 0; min-width: 4.5rem}
