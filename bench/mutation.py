@@ -52,6 +52,12 @@ TESTS = {
     ],
 }
 
+#: module -> the name of its tests, where it is not the module's own
+NEAR = {
+    "click_models": "own_curve", "neighbours": "retrieval", "leave_one_out": "ranking", "optim": "train",
+    "retrieval_steps": "in_batch", "losses": "in_batch", "full_ranking": "retrieval", "cross_model": "dcn",
+}  # fmt: skip
+
 OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Mult,
     ast.Pow: ast.Mult, ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
@@ -176,8 +182,9 @@ def drawn(seed: int = SEED) -> list[Mutant]:
 def tests_of(module: str) -> list[str]:
     """The tests that concern a module, the nearest first."""
     wing, name = module.split("/")[0], Path(module).stem
-    near = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "tests" / "library" / wing).glob(f"test_{name}*.py"))
-    return [*near, *TESTS[wing]]
+    names = {name, NEAR.get(name, name)}
+    near = sorted(p for n in names for p in (ROOT / "tests" / "library").glob(f"*/test_{n}*.py"))
+    return [*(p.relative_to(ROOT).as_posix() for p in near), *TESTS[wing]]
 
 
 def copied(target: Path) -> Path:
