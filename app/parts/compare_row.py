@@ -85,16 +85,15 @@ def answers(state: State, dataset: Dataset, rows: Rows, scores: list[tables.Scor
             told = f"{name(s.model)}: chance of {EVENTS[state.task]}. Logit {s.logit():+.3f}"
             told += f", {s.logit('original'):+.3f} before the edits." if state.edits else "."
             told += f" Rank {s.rank} of {count} films." * bool(count)
-            metric(brief(s.model), s.probability(), s.probability("original"), bool(state.edits), told, s.rank)
+            metric(brief(s.model), s.probability(), s.probability("original"), bool(state.edits), told)
 
 
-def metric(label: str, now: float, was: float, edited: bool, told: str, rank: int = 0) -> None:
-    """A chance, and how the edits changed it; its rank among films where there are some."""
+def metric(label: str, now: float, was: float, edited: bool, told: str) -> None:
+    """A chance, and how the edits changed it."""
     points = 100 * (now - was)
     st.metric(
         label, tables.percent(now), f"{points:+.1f} points" if edited else None,
         delta_color="blue" if points > 0 else "orange", help=told.replace("-", "−"),
-        delta_description=None,
     )  # fmt: skip
 
 

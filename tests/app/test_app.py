@@ -58,7 +58,8 @@ def test_a_data_set_opens_on_a_row_where_the_models_disagree():
     app = opened(data="movielens-100k")
     shares = [float(s.strip("<> %")) for s in scores(app)]
     assert len(shares) >= 2 and max(shares) - min(shares) > 50
-    assert "What you see." in text(app) and "points" in text(app) and "rank **" in text(app)
+    assert "What you see." in text(app) and "points" in text(app)
+    assert all(re.search(r"Rank \d+ of \d+ films", m.proto.help) for m in app.metric[: len(shares)])
     assert query(app)["data"] == "movielens-100k" and query(app)["row"].isdigit()
     assert not app.error and not app.warning
     assert "Not seen" not in "".join(c.value for c in app.caption)
