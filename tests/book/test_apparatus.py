@@ -174,7 +174,7 @@ def test_years_come_from_the_papers_and_rise() -> None:
 def test_the_drawing_of_time_is_text_and_says_a_year_once() -> None:
     drawn = timeline_drawing([("2016", "A & B", True), ("2016", "C", False), ("2017", "D", False)])
     assert drawn.startswith("<svg") and drawn.count(">2016<") == 1 and "A &amp; B" in drawn
-    assert drawn.count('fill="#ffffff"') == 2 and "currentColor" in drawn
+    assert drawn.count('fill="var(--pst-color-background, Canvas)"') == 2 and "currentColor" in drawn
 
 
 # References

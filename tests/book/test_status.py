@@ -14,12 +14,16 @@ import chapters as book  # noqa: E402
 import status  # noqa: E402
 
 
+#: benchmarks of many hours that no page reads yet; a name goes when its file is there
+NOT_YET = {"optimizers", "study", "verdicts"}
+
+
 def test_every_results_file_has_the_command_that_makes_it():
     made = status.commands()
     files = {p.stem for p in (ROOT / "recsys_lite" / "store" / "results").glob("*.json")} - {
         "published"
     }  # copied by hand, cited
-    assert set(made) == files
+    assert files <= set(made) and set(made) - files <= NOT_YET
     for name, module in made.items():
         assert importlib.import_module(f"bench.{module}").FILE.name == f"{name}.json"
 
