@@ -13,7 +13,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 import chapters as book  # noqa: E402
 import status  # noqa: E402
 
-
 #: benchmarks of many hours that no page reads yet; a name goes when its file is there
 NOT_YET = {"optimizers", "study", "verdicts"}
 
