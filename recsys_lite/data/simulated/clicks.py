@@ -25,6 +25,8 @@ from ..movielens_files import read_raw
 PLACES = 10
 DEVICES = ("desktop", "phone")
 POLICIES = ("popular", "expert", "random")
+LINKS = {"product": "seen and relevant", "logit": "the place adds to the logit"}
+MOST_RELEVANT = 0.95  # with a link on the logit: that of 1 is infinite
 POSITION = Field(
     "position", "categorical", Vocabulary([f"{k:02d}" for k in range(1, PLACES + 1)]), about="place in the list"
 )
@@ -39,7 +41,8 @@ class Truth:
     Args:
         rating: (B,) 1 to 5.
         relevant: (B,) chance of a click by one who looks.
-        seen: (B,) chance that the place is looked at.
+        seen: (B,) chance that the place is looked at; with ``link="logit"``, where nobody looks away, the factor by
+            which the place lowers the chance of a click.
         shown: (B,) number of the list.
     """
 
@@ -131,6 +134,7 @@ def simulate(
     shows: int = 1,
     seed: int = 0,
     path: str | os.PathLike[str] | None = None,
+    link: str = "product",
 ) -> Clicks:
     r"""MovieLens-100K as a log of lists, :math:`c = [\text{seen}]\,[\text{relevant}]`.
 
@@ -148,6 +152,9 @@ def simulate(
         shows: how often each list is shown, each time with its own order, device and clicks. Default once.
         seed: of the simulation.
         path: an unzipped ml-100k folder; by default the data is fetched.
+        link: how place and relevance make a click. ``"product"`` (default): :math:`p = \theta_k \rho`, the examination
+            hypothesis, which is PAL's form. ``"logit"``: :math:`p = \sigma(\mathrm{logit}\,\rho + \log \theta_k)`, the
+            place adds to the logit, which is Watch Next's form; :math:`\rho` is then at most 0.95.
 
     Returns:
         :class:`Clicks`. Rows have MovieLens's ten fields, then position and device; the label is the click. The row
@@ -160,6 +167,8 @@ def simulate(
         raise ValueError(f"simulate: unknown policy {policy!r}; there are {list(POLICIES)}")
     if shows < 1 or spread < 0:
         raise ValueError(f"simulate: shows must be at least 1 and spread at least 0, got {shows=}, {spread=}")
+    if link not in LINKS:
+        raise ValueError(f"simulate: unknown link {link!r}; there are {list(LINKS)}")
     seen = examination(power) if curve is None else stated_curve(curve)
     films, events = _films(None if path is None else os.fspath(path))
     popularity = np.log1p(films.extras["items"]["popularity"].loc[events["item"]].to_numpy())
@@ -174,15 +183,23 @@ def simulate(
         place, device, shown = (torch.from_numpy(np.concatenate(column)) for column in zip(*drawn, strict=True))
         shown = shown + torch.arange(shows).repeat_interleave(len(rows)) * len(rows)
         every = torch.arange(len(rows)).repeat(shows)
-        truth = Truth(rating[every], relevance(rating, noise)[every].float(), seen[device, place - 1], shown)
+        relevant, at = relevance(rating, noise)[every].float(), seen[device, place - 1]
+        if link == "logit":
+            relevant = relevant.clamp(max=MOST_RELEVANT)
+            at = torch.sigmoid(relevant.logit() + at.log()) / relevant
+        truth = Truth(rating[every], relevant, at, shown)
         uniform = torch.from_numpy(rng.random((2, len(every)), dtype=np.float32))
         click = (uniform[0] < truth.seen) & (uniform[1] < truth.relevant)
         ids = torch.cat([rows.ids[every], torch.stack([place, device + 1], 1).int()], 1)
         repeated = rows[every]
         parts[name] = Rows(ids, repeated.numeric, repeated.bags, click.float(), repeated.group)
         truths[name] = truth
+    if link == "logit":  # the curve that a log shows: mean chances of a click, each relative to the first place
+        logits = truths["test"].relevant.double().logit()
+        chances = torch.sigmoid(logits + seen.double().log()[:, :, None]).mean(-1)
+        seen = (chances / chances[:, :1]).float()
     about = films.about | {
-        "label": f"simulated click: seen and relevant; policy {policy}, spread {spread}, noise {noise}, shown {shows} "
+        "label": f"simulated click: {LINKS[link]}; policy {policy}, spread {spread}, noise {noise}, shown {shows} "
         f"times, seed {seed}",
         "curve": dict(zip(DEVICES, seen.tolist(), strict=True)),
     }

@@ -168,3 +168,22 @@ def test_the_truth_itself_ranks_best(logs):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_place_that_adds_to_the_logit_by_hand():
+    clicks = simulate("popular", link="logit", seed=1)
+    rows, truth = clicks.dataset.train, clicks.truth["train"]
+    place = rows.ids[:, -2]
+    chance = truth.seen * truth.relevant
+    # 5 stars: a chance of 0.95, odds 19; place 2 halves the odds: 9.5 / 10.5
+    assert chance[(truth.rating == 5) & (place == 2)].unique().tolist() == pytest.approx([9.5 / 10.5], abs=1e-6)
+    # 1 star: 0.1 + 0.9/31 = 0.12903, odds 0.14815; place 10: 0.014815 / 1.014815
+    assert chance[(truth.rating == 1) & (place == 10)].unique().tolist() == pytest.approx([0.0145985], abs=1e-6)
+    for k in range(1, PLACES + 1):
+        at = place == k
+        sd = (chance[at] * (1 - chance[at])).sum().sqrt()
+        assert abs(rows.label[at].sum() - chance[at].sum()) < 4 * sd
+    # the curve that the log shows falls less than 1/k: who likes a film clicks at low places, too
+    assert (clicks.curve[:, 0] == 1).all() and (clicks.curve[0, 1:] > examination()[0, 1:]).all()
+    with pytest.raises(ValueError, match="unknown link 'sum'"):
+        simulate(link="sum")
