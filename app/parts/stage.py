@@ -94,8 +94,8 @@ def show(state: State, models: Sequence[str]) -> None:
     _grid(key="stage.maps", data=data, height="content")
     table = pairs_table(maps, owned, truth)
     all_fields = len(load_dataset(state.data, state.task).fields)
-    if len(names) < all_fields:
-        st.caption(f"{len(names)} of {all_fields} fields: those whose swap moves these models most.", help=HELP)
+    some = f"{len(names)} of {all_fields} fields: those whose swap moves these models most. "
+    st.caption(some * (len(names) < all_fields) + "How to read the maps", help=HELP)
     file = f"{state.data}-{state.task}-row{row}-pairs"
     code = cells.effects(
         state.data, state.task, list(models), row, raw_edits(state.data, state.task, row, state.edits), names, OTHERS

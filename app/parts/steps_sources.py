@@ -137,7 +137,6 @@ class Listed:
 
             from recsys_lite.data.interactions import interactions
             from recsys_lite.fields import Rows
-from recsys_lite.models import Model
             from recsys_lite.store import load_retriever
             from recsys_lite.explain.traces import trace
 

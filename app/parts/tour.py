@@ -45,8 +45,8 @@ STOPS = (
     ),
     Stop(
         "compare", "Change one value",
-        "In the side panel every value of the row can be changed. Here the weekday has been: the change of each model "
-        "stands under its chance. *Only what the edits changed* shows which parts moved.",
+        "Every value of the row is a chip above the models, and can be changed there. Here the weekday has been: the "
+        "change of each model stands under its chance. *Only what the edits changed* shows which parts moved.",
         "Change the film instead. Will the weekday still move logistic regression's logit by the same amount?",
         ("Yes, the same for every film", "No, it depends on the film"), 0,
         "A sum of weights has no place for *depends on*. For every other model here the same edit can do different "

@@ -6,13 +6,16 @@ from explorer import on_page, run_cells
 pytestmark = pytest.mark.slow("opens every page and runs the notebook cell of every table")
 
 CASES = [
-    ("compare", {"models": "fm,dcn_v2", "row": "30", "set.gender": "F", "set.genres": "Comedy|Drama"}, 2),
-    ("compare", {"data": "criteo-sample", "models": "fm,deepfm", "row": "5", "set.I3": "7", "detail": "fine"}, 2),
-    ("compare", {"about": "training", "metric": "log_loss"}, 2),
-    ("compare", {"about": "calibration", "models": "fm,gdcn"}, 2),
-    ("compare", {"about": "slices"}, 2),
-    ("compare", {"about": "slices", "data": "criteo-sample"}, 2),
+    ("compare", {"models": "fm,dcn_v2", "row": "30", "set.gender": "F", "set.genres": "Comedy|Drama"}, 3),
+    ("compare", {"data": "criteo-sample", "models": "fm,deepfm", "row": "5", "set.I3": "7", "detail": "fine"}, 3),
+    ("compare", {"about": "training", "metric": "log_loss"}, 3),
+    ("compare", {"about": "calibration", "models": "fm,gdcn"}, 3),
+    ("compare", {"about": "slices"}, 3),
+    ("compare", {"about": "slices", "data": "criteo-sample"}, 3),
+    ("compare", {"data": "planted", "models": "dhen,logistic_regression", "row": "3", "set.A": "A7"}, 3),
+    ("compare", {}, 3),
     ("steps", {"model": "fm", "row": "30"}, 1),
+    ("steps", {"data": "planted.pairs", "model": "dcn_v2", "row": "3", "set.A": "A7"}, 1),
     ("steps", {"data": "movielens-100k.films", "row": "7"}, 1),
     ("inside", {"model": "autoint", "view": "attention", "layer": "2", "head": "1"}, 2),
     ("inside", {"model": "fm", "view": "pairs", "rows": "one", "row": "7"}, 2),
