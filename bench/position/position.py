@@ -79,7 +79,7 @@ class Weighted(Labelled):
         self.truth = clicks.truth
         self.weight = self.data.train.label / self.truth["train"].seen.clamp(min=LEAST_SEEN)  # type: ignore[operator]
 
-    def batches(self, epoch: int, settings: Settings, generator: torch.Generator) -> Any:
+    def batches(self, epoch: int, settings: Settings, generator: torch.Generator, device: torch.device) -> Any:
         """Numbers of training rows in a new order."""
         return torch.randperm(len(self.data.train), generator=generator).split(settings.batch_size)
 

@@ -99,7 +99,7 @@ class Spread:
             batch_size=task.batch, lr=LR, optimizer=optimizer, epochs=1000, patience=1000, monitor="ndcg@20"
         ))  # fmt: skip
         self.generator = torch.Generator().manual_seed(0)
-        self.batch = next(self.task.batches(1, self.steps.settings, self.generator))
+        self.batch = next(self.task.batches(1, self.steps.settings, self.generator, torch.device("cpu")))
 
     def step(self) -> float:
         loss = self.task.loss(self.model, self.batch, self.generator)

@@ -174,7 +174,7 @@ def test_the_folder_may_be_named_in_the_environment(folder, monkeypatch):
 
 def test_a_user_who_rated_everything_has_no_negatives(folder):
     (folder / "u.data").write_text("".join(f"1\t{i}\t3\t{i}\n" for i in range(1, 7)))
-    with pytest.raises(ValueError, match="user number 1 has every item"):
+    with pytest.raises(ValueError, match="user number 1 has all but 0 items"):
         data.load("movielens-100k", path=folder)
 
 

@@ -58,6 +58,9 @@ def test_like_of_1m_by_hand(folders):
     assert list(d.extras["items"].index) == list("123456") and d.extras["items"].loc["4", "title"] == "A (B)"
 
 
+WRONG = "movies.csv: 1 thing is wrong:\nline 2: "
+
+
 @pytest.mark.parametrize("name", ["movielens-10m", "movielens-latest"])
 def test_like_in_half_stars_by_hand(folders, name):
     d = data.load(name, task="like", path=folders[name])
@@ -99,8 +102,8 @@ CASES = [
     ("movielens-latest", "ratings.csv", HEADER + "1,1,nan,7\n", "ratings.csv, row 1: rating is 'nan', expected 0.5"),
     ("movielens-latest", "ratings.csv", HEADER + "1,1,5,7,8\n", "ratings.csv, row 1: expected 4 columns .*got 5"),
     ("movielens-latest", "movies.csv", "movieId,title\n", "movies.csv: expected the header movieId,title,genres"),
-    ("movielens-latest", "movies.csv", "movieId,title,genres\n1,A, B,C\n", "movies.csv: line 2: 4 cells"),
-    ("movielens-latest", "movies.csv", 'movieId,title,genres\n1,"A,B\n', "movies.csv: line 2: a quotation mark"),
+    ("movielens-latest", "movies.csv", "movieId,title,genres\n1,A, B,C\n", WRONG + "4 cells"),
+    ("movielens-latest", "movies.csv", 'movieId,title,genres\n1,"A,B\n', WRONG + "a quotation mark"),
 ]
 
 
