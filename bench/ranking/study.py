@@ -67,11 +67,6 @@ def load(task: str) -> Dataset:
     return data.load(task.split(".")[0], **TASKS[task])
 
 
-def possible(task: str, name: str) -> bool:
-    """Whether the data has what a model needs."""
-    return name in ENTRIES and task in TASKS
-
-
 def study_of(key: Key, trials: list[dict[str, Any]]) -> optuna.Study:
     """The study of a model with its trials so far; what it proposes next depends on them and on their number only."""
     seed = zlib.crc32(f"{'.'.join(key)}.{len(trials)}".encode())
@@ -189,7 +184,7 @@ def lacking(record: dict[str, Any], key: Key, trials: int) -> int:
 def run(record: dict[str, Any], save: Callable[[], None], arguments: argparse.Namespace, file: Path = FILE) -> None:
     """Fill what is missing in the record, saving after each run."""
     keys = [(t, n) for t in TASKS if t.split(".")[0] in arguments.data and t.split(".")[1] in arguments.task
-            for n in arguments.models if possible(t, n)]  # fmt: skip
+            for n in arguments.models]  # fmt: skip
     for task in dict.fromkeys(t for t, _ in keys):
         about = load(task).about
         record["about"][task] = {k: v for k, v in about.items() if isinstance(v, str | int | float)}

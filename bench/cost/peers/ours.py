@@ -40,6 +40,16 @@ def columns(task: Task) -> list[Field]:
     return fields + [Field(name, "numeric") for name in numeric]
 
 
+def descend(loss: torch.Tensor, steps: Steps) -> float:
+    """The gradients of a loss, and a step of all optimisers; returns the loss."""
+    for each in steps.optimizers:
+        each.zero_grad()
+    loss.backward()
+    for each in steps.optimizers:
+        each.step()
+    return loss.item()
+
+
 class Ours:
     """A model and ``fit_in_steps``: a step takes its optimisers, an epoch is its own, validation on 64 rows too."""
 
@@ -59,12 +69,7 @@ class Ours:
         self.turn += 1
         self.model.train()
         loss = bce(self.model(batch), batch.label)
-        for each in self.steps.optimizers:
-            each.zero_grad()
-        loss.backward()
-        for each in self.steps.optimizers:
-            each.step()
-        return loss.item()
+        return descend(loss, self.steps)
 
     @torch.no_grad()
     def score(self) -> Any:
@@ -103,12 +108,7 @@ class Spread:
 
     def step(self) -> float:
         loss = self.task.loss(self.model, self.batch, self.generator)
-        for each in self.steps.optimizers:
-            each.zero_grad()
-        loss.backward()
-        for each in self.steps.optimizers:
-            each.step()
-        return loss.item()
+        return descend(loss, self.steps)
 
     @torch.no_grad()
     def score(self) -> Any:
