@@ -8,6 +8,7 @@ import torch
 from recsys_lite import data
 
 torch.set_num_threads(1)
+MAIN = sys.modules["__main__"]
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +22,14 @@ def criteo():
 
 
 @pytest.fixture(autouse=True)
-def own_main(monkeypatch):
-    """AppTest leaves the script it ran as ``__main__``, and a process spawned later would run that script again."""
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+def own_main():
+    """AppTest leaves the script it ran as ``__main__``, and a process spawned later would run that script again.
+
+    Not what stands there when a test starts: a fixture of its module may have opened a page before.
+    """
+    sys.modules["__main__"] = MAIN
+    yield
+    sys.modules["__main__"] = MAIN
 
 
 def pytest_collection_modifyitems(items):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 RESULTS = Path(__file__).parent / "results"
 WEIGHTS = RESULTS / "weights"
@@ -155,8 +155,12 @@ def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Named tensors as safetensors, at once and in place: for what is called by :func:`write_aside`."""
-    save_file({k: v.detach().contiguous() for k, v in tensors.items()}, path)
+    """Named tensors as safetensors, at once and in place: for what is called by :func:`write_aside`.
+
+    Not by safetensors' own ``save_file``: that writes aside, too, and what it leaves when it is stopped has a name that
+    nobody could tell from other programs' files.
+    """
+    path.write_bytes(save({k: v.detach().contiguous() for k, v in tensors.items()}))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -100,6 +100,7 @@ def drawn(page: Page) -> None:
 
 
 def values(page: Page) -> list[str]:
+    expect(page.get_by_test_id("stMetricValue").nth(1)).to_be_visible()
     return page.get_by_test_id("stMetricValue").all_inner_texts()
 
 
