@@ -20,13 +20,24 @@ from ..core.run import teller, turn
 from ..parts import notices
 from ..parts.own_data_results import show
 
-LIMITS = table.Limits(megabytes=5, rows=20_000, columns=40)
+LIMITS = table.Limits(megabytes=20, rows=100_000, columns=40)
 TYPES = ["csv", "tsv", "txt", "gz"]
 START = ("logistic_regression", "fm")
 SPLITS = {"random": "By chance", "file": "In the order of the file", "time": "By a column of time"}
 EPOCHS, RATES, SEEDS = [30, 10, 100], [0.003, 0.001, 0.01, 0.03], 100
 FIRST_ROWS = 8
-READ, MADE, TRAINED = "own_data.read", "own_data.made", "own_data.trained"  # in the state of the session only
+# in the state of the session only, and so still there after a visit to another page
+READ, MADE, TRAINED = "own_data.read", "own_data.made", "own_data.trained"
+UPLOAD, FILE, KINDS = "own_data.upload", "own_data.file", "own_data.kinds"
+
+
+@dataclass
+class File:
+    """What the reader has uploaded."""
+
+    key: str
+    name: str
+    data: bytes
 
 
 @dataclass
@@ -79,11 +90,11 @@ def choose_source() -> Source | None:
     """The reader's file if there is one that can be read, else the example; says what is wrong with a file."""
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        file = st.file_uploader(
-            f"Your CSV file (UTF-8; at most {LIMITS})",
-            ["csv", "tsv", "txt", "gz"],
-            max_upload_size=int(LIMITS.megabytes),
-        )
+        st.file_uploader(
+            f"Your CSV file (UTF-8; at most {LIMITS})", TYPES, max_upload_size=int(LIMITS.megabytes),
+            key=UPLOAD, on_change=take_file,
+        )  # fmt: skip
+    file: File | None = st.session_state.get(FILE)
     separator = ""
     with right:
         if file is None:
@@ -98,22 +109,34 @@ def choose_source() -> Source | None:
         else:
             words = {"": "recognised"} | SEPARATORS
             separator = st.selectbox("Separator", list(words), format_func=words.__getitem__, key="own_data.separator")
+    if file is not None and st.session_state.get(UPLOAD) is None:  # the box forgets it on another page
+        st.caption(f"Still here: {plain(file.name)}, from before you visited another page.")
+        st.button("Take it away", on_click=st.session_state.pop, args=(FILE,))
     notices.hover(
         "Your file stays in this session",
         "A file goes into the memory of your session on the machine that runs this explorer. It is not written to "
         "disk, not sent on, not in the address, and gone when you take it away or your session ends.",
     )
-    key = f"{file.file_id}.{separator}" if file is not None else ""
+    key = f"{file.key}.{separator}" if file is not None else ""
     kept = st.session_state.get(READ)
     if kept is None or kept[0] != key:
         for place in (MADE, TRAINED):  # of another file
             st.session_state.pop(place, None)
-        data = table.example() if file is None else file.getvalue()
+        data = table.example() if file is None else file.data
         kept = st.session_state[READ] = (key, read(key, file.name if file is not None else "", data, separator))
     if isinstance(kept[1], table.TableError):
         complain(kept[1], "This file cannot be read yet.")
         return None
     return kept[1]
+
+
+def take_file() -> None:
+    """The uploader's callback: keep the file, or let it go when it was taken away."""
+    file = st.session_state[UPLOAD]
+    if file is None:
+        st.session_state.pop(FILE, None)
+    else:
+        st.session_state[FILE] = File(file.file_id, file.name, file.getvalue())
 
 
 def read(key: str, file: str, data: bytes, separator: str) -> Source | table.TableError:
@@ -167,8 +190,13 @@ def choose_kinds(source: Source) -> dict[str, str]:
         st.dataframe(source.frame.head(FIRST_ROWS), width="stretch")
     with right:
         st.markdown("**What each column is** (the column *kind* can be changed)")
+        editor = f"{KINDS}.{source.key}"
+        if editor not in st.session_state:  # the first time, or back from another page
+            kept = st.session_state.get(KINDS, {}).get(source.key, source.guess)
+            started = source.columns.assign(kind=source.columns["column"].map(kept))
+            st.session_state[f"{KINDS}.start"] = started
         chosen = st.data_editor(
-            source.columns, key=f"own_data.kinds.{source.key}", hide_index=True, width="stretch",
+            st.session_state[f"{KINDS}.start"], key=editor, hide_index=True, width="stretch",
             disabled=["column", "values", "empty", "for example"],
             column_config={
                 "kind": st.column_config.SelectboxColumn(options=list(table.KINDS), required=True),
@@ -177,7 +205,9 @@ def choose_kinds(source: Source) -> dict[str, str]:
             },
         )  # fmt: skip
         st.caption("; ".join(f"*{kind}*: {about}" for kind, about in table.KINDS.items()) + ".")
-    return dict(zip(chosen["column"], chosen["kind"], strict=True))
+    kinds = dict(zip(chosen["column"], chosen["kind"], strict=True))
+    st.session_state[KINDS] = {source.key: kinds}
+    return kinds
 
 
 def choose_split(source: Source, schema: Mapping[str, str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from explorer import checked, on_page, query, run_cells
+from streamlit.testing.v1 import AppTest
 
 from app.core import names, run
 from app.pages import own_data
@@ -136,6 +137,32 @@ def test_taking_a_file_away_brings_the_example_back():
     assert own_data.TRAINED not in app.session_state
 
 
+def test_a_file_and_its_kinds_are_still_there_after_a_visit_to_another_page():
+    def script():
+        import streamlit as st
+
+        from app.pages import own_data
+
+        if st.toggle("Elsewhere"):
+            st.title("Another page")
+        else:
+            own_data.page()
+
+    app = checked(AppTest.from_function(script, default_timeout=120).run())
+    app = with_file(app, shop())
+    editor = f"{own_data.KINDS}.{app.session_state[own_data.READ][0]}"
+    ages = list(app.data_editor[0].value["column"]).index("age")
+    app.session_state[own_data.KINDS][editor.removeprefix(f"{own_data.KINDS}.")]["age"] = "categorical"  # as edited
+    app = checked(app.toggle[0].set_value(True).run())
+    assert not app.data_editor
+    app = checked(app.toggle[0].set_value(False).run())
+    assert "shop.csv has 300 rows" in said(app)[0]
+    assert app.data_editor[0].value["kind"][ages] == "categorical"
+    assert any("Still here: shop" in c.value for c in app.caption)
+    (away,) = [b for b in app.button if b.label == "Take it away"]
+    assert "The made-up example" in said(checked(away.click().run()))[0]
+
+
 def test_bad_files_get_a_message_with_line_and_column():
     lines = shop().decode().split("\n")
     lines[16] = lines[16].rsplit(";", 2)[0] + ";abc;no"
@@ -148,8 +175,8 @@ def test_bad_files_get_a_message_with_line_and_column():
     app = with_file(app, b"a,b\n" + b"1\n" * 30)
     (error,) = [e.value for e in app.error]
     assert "line 11\\: 1 cell, but the header has 2" in error and "line 12" not in error and "and 20 more" in error
-    app = with_file(app, b"a,b\n" + b"0,1\n" * 20_001)
-    assert "more than 20,000 rows" in app.error[0].value
+    app = with_file(app, b"a,b\n" + b"0,1\n" * 100_001)
+    assert "more than 100,000 rows" in app.error[0].value
     app = with_file(app, "größe,y\n".encode("latin-1"))
     assert "is not UTF" in app.error[0].value
     app = with_file(app, shop())
