@@ -19,6 +19,7 @@ from ..core.names import chapter, link, name, plain
 from ..core.run import teller, turn
 from ..parts import notices
 from ..parts.own_data_results import show
+from ..parts.own_data_score import score_file
 
 LIMITS = table.Limits(megabytes=20, rows=100_000, columns=40)
 TYPES = ["csv", "tsv", "txt", "gz"]
@@ -79,6 +80,7 @@ def page() -> None:
     trained = st.session_state.get(TRAINED)
     if trained and trained[0] == now:
         show(trained[1], dataset, options | {"path": source.file, "separator": source.separator}, schema, seed, budget)
+        score_file(trained[2], LIMITS, TYPES, complain)
     elif trained and trained[0][0] == source.key:
         st.info("The settings have changed since the last training. Press the button to train with those chosen now.")
     caveats()
@@ -278,7 +280,7 @@ def train(dataset: Dataset, names: tuple[str, str], seed: int, budget: dict[str,
             "curves": trial.curves(trials), "calibration": trial.calibration(dataset, trials),
             "worth": trial.worth(dataset, trials),
         }  # fmt: skip
-        st.session_state[TRAINED] = (now, outcome)
+        st.session_state[TRAINED] = (now, outcome, {m: t.model for m, t in trials.items()})
 
 
 def caveats() -> None:

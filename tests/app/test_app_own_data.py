@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app.core import names, run
 from app.pages import own_data
 from recsys_lite.data import table
+from recsys_lite.evaluation import score
 from recsys_lite.lab import trial
 
 DEFAULT = {"a": "logistic_regression", "b": "fm", "split": "random", "seed": "0", "epochs": "30", "lr": "0.003"}
@@ -161,6 +162,28 @@ def test_a_file_and_its_kinds_are_still_there_after_a_visit_to_another_page():
     assert any("Still here: shop" in c.value for c in app.caption)
     (away,) = [b for b in app.button if b.label == "Take it away"]
     assert "The made-up example" in said(checked(away.click().run()))[0]
+
+
+@pytest.mark.slow("trains")
+def test_a_second_file_is_scored_by_both_models():
+    app = pressed(with_file(on_page("own_data", epochs="10"), shop()))
+    new = b"day,age\n2024-01-01,30\n"
+    app.file_uploader[1].set_value(("new.csv", new, "text/csv"))
+    app = checked(app.run())
+    (error,) = [e.value.replace("\\", "") for e in app.error]
+    assert error.startswith("**These rows cannot be scored yet.**") and "city" in error
+    new = b"day,age,*city*\n2024-01-01,30,Rome\n2031-01-01,,Paris\n2024-01-02,41,Oslo\n"
+    app.file_uploader[1].set_value(("new.csv", new, "text/csv"))
+    app = checked(app.run())
+    scored = app.dataframe[-1].value
+    models = app.session_state[own_data.TRAINED][2]
+    rows = [{"day": "2024-01-01", "age": "30", "*city*": "Rome"}, {"day": "2031-01-01", "age": "", "*city*": "Paris"}]
+    for model, trained in models.items():
+        assert np.allclose(scored[f"probability, {names.name(model)}"][:2], score(trained, rows))
+    assert any("Download all rows, scored" in b.label for b in app.get("download_button"))
+    app.file_uploader[1].set_value(("new.csv", b"day,age,*city*\n2024-01-01,old,Rome\n", "text/csv"))
+    (error,) = [e.value.replace("\\", "") for e in checked(app.run()).error]
+    assert "line 2, column 'age': expected a number, got 'old'" in error
 
 
 def test_bad_files_get_a_message_with_line_and_column():
