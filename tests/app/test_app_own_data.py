@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.core import names, run
 from app.pages import own_data
+from app.parts import own_data_file
 from recsys_lite.data import table
 from recsys_lite.evaluation import score
 from recsys_lite.lab import trial
@@ -133,9 +134,9 @@ def test_taking_a_file_away_brings_the_example_back():
     app.file_uploader[0].set_value(None)
     app = checked(app.run())
     assert "The made-up example" in said(app)[0]
-    kept = {k: app.session_state[k] for k in (own_data.READ, own_data.MADE)}
-    assert "shop" not in repr(kept[own_data.READ][1].file) and kept[own_data.READ][1].frame.shape == (4000, 7)
-    assert own_data.TRAINED not in app.session_state
+    kept = {k: app.session_state[k] for k in (own_data_file.READ, own_data_file.MADE)}
+    assert "shop" not in repr(kept[own_data_file.READ][1].file) and kept[own_data_file.READ][1].frame.shape == (4000, 7)
+    assert own_data_file.TRAINED not in app.session_state
 
 
 def test_a_file_and_its_kinds_are_still_there_after_a_visit_to_another_page():
@@ -151,7 +152,7 @@ def test_a_file_and_its_kinds_are_still_there_after_a_visit_to_another_page():
 
     app = checked(AppTest.from_function(script, default_timeout=120).run())
     app = with_file(app, shop())
-    editor = f"{own_data.KINDS}.{app.session_state[own_data.READ][0]}"
+    editor = f"{own_data.KINDS}.{app.session_state[own_data_file.READ][0]}"
     ages = list(app.data_editor[0].value["column"]).index("age")
     app.session_state[own_data.KINDS][editor.removeprefix(f"{own_data.KINDS}.")]["age"] = "categorical"  # as edited
     app = checked(app.toggle[0].set_value(True).run())
@@ -176,7 +177,7 @@ def test_a_second_file_is_scored_by_both_models():
     app.file_uploader[1].set_value(("new.csv", new, "text/csv"))
     app = checked(app.run())
     scored = app.dataframe[-1].value
-    models = app.session_state[own_data.TRAINED][2]
+    models = app.session_state[own_data_file.TRAINED][2]
     rows = [{"day": "2024-01-01", "age": "30", "*city*": "Rome"}, {"day": "2031-01-01", "age": "", "*city*": "Paris"}]
     for model, trained in models.items():
         assert np.allclose(scored[f"probability, {names.name(model)}"][:2], score(trained, rows))
