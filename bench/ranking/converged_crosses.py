@@ -1,6 +1,6 @@
 """How often is a planted cross found, if every model is trained until its validation loss stops improving?
 
-    python -m bench.ranking.converged_crosses             all that is missing; an interrupted run goes on where it stopped
+    python -m bench.ranking.converged_crosses             all that is missing; goes on where it stopped
     python -m bench.ranking.converged_crosses --fresh     everything again
 
 Planted data of order 3 and 4, as in :mod:`bench.ranking.planted_crosses`, whose models these are: the cross network
@@ -64,19 +64,25 @@ def train(order: int, name: str, runs: Sequence[tuple[float, int]], part: str) -
     label = {p: torch.stack([r.label for r in rows]) for p, rows in parts.items()}
     slope, both = vmap(grad(loss)), vmap(loss)
     step = Adam(weights, torch.tensor([rate for rate, _ in runs]))
-    kept, best = weights, torch.full((len(runs),), torch.inf)
-    best_epoch, epoch, size = torch.zeros(len(runs)), 0, TRAINING["batch_size"]
-    every = torch.arange(len(runs))[:, None]
+    kept, best = {k: w.clone() for k, w in weights.items()}, torch.full((len(runs),), torch.inf)
+    left, best_epoch, epoch = torch.arange(len(runs)), torch.zeros(len(runs)), 0
     generator = torch.Generator().manual_seed(0)
-    while epoch < TRAINING["epochs"] and (waits := epoch - best_epoch < TRAINING["patience"]).any():
+    while epoch < TRAINING["epochs"] and (waits := epoch - best_epoch[left] < TRAINING["patience"]).any():
+        if waits.sum() <= len(left) // 2:  # go on without those that have stopped
+            left, weights = left[waits], {k: w[waits] for k, w in weights.items()}
+            step.keep(waits)
+            waits = waits[waits]
         epoch += 1
-        for batch in torch.rand(label["train"].shape, generator=generator).argsort(1).split(size, 1):
-            weights = step(weights, slope(weights, ids["train"][every, batch], label["train"][every, batch]))
+        order_of_rows = torch.rand(len(left), label["train"].shape[1], generator=generator).argsort(1)
+        for batch in order_of_rows.split(TRAINING["batch_size"], 1):
+            slopes = slope(weights, ids["train"][left[:, None], batch], label["train"][left[:, None], batch])
+            weights = step(weights, slopes)
         with torch.no_grad():
-            now = both(weights, ids["validation"], label["validation"])
-        new = waits & (now < best)
-        best, best_epoch = now.where(new, best), torch.where(new, epoch, best_epoch)
-        kept = {k: torch.where(new.view(-1, *[1] * (w.dim() - 1)), w, kept[k]) for k, w in weights.items()}
+            now = both(weights, ids["validation"][left], label["validation"][left])
+        new = waits & (now < best[left])
+        best[left[new]], best_epoch[left[new]] = now[new], float(epoch)
+        for k, w in weights.items():
+            kept[k][left[new]] = w[new]
     with torch.no_grad():
         scores, losses = vmap(logits)(kept, ids[part]), both(kept, ids[part], label[part])
     about = {"order": order, "model": name, "outside": one.parameter_count - in_tables(one)}
@@ -91,6 +97,11 @@ class Adam:
     def __init__(self, weights: dict[str, Tensor], rates: Tensor, betas: tuple[float, float] = (0.9, 0.999)):
         self.rates, self.betas, self.count = rates, betas, 0
         self.mean, self.square = ({k: torch.zeros_like(w) for k, w in weights.items()} for _ in range(2))
+
+    def keep(self, which: Tensor) -> None:
+        """Go on with some of the models."""
+        self.rates = self.rates[which]
+        self.mean, self.square = ({k: v[which] for k, v in part.items()} for part in (self.mean, self.square))
 
     def __call__(self, weights: dict[str, Tensor], slopes: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights after a step."""

@@ -12,7 +12,9 @@ from .palette import BLUE, BOX_COLOURS, RED
 LABELS, TOP, LINE = 84, 50, 15  # where the names end, where the bars begin, and the height of a line
 
 
-def scale_flow(lengths: Mapping[str, float], layers: Mapping[str, float], parts: Mapping[str, float], hidden: str) -> str:
+def scale_flow(
+    lengths: Mapping[str, float], layers: Mapping[str, float], parts: Mapping[str, float], hidden: str
+) -> str:
     """The drawing as an SVG text; show it with ``notebook.show_svg``.
 
     Args:
@@ -42,7 +44,7 @@ def scale_flow(lengths: Mapping[str, float], layers: Mapping[str, float], parts:
     drawn += [_text(LABELS, TOP + k * LINE, _words(n), 12, "end") for k, n in enumerate(lengths)]
     low = TOP + len(lengths) * LINE + 8
     last = f"{_signed(parts['cross'])} cross part"
-    drawn.append(_box(1, low, 156, "cross", last, "wᵀx, x the sum + biases"))
+    drawn.append(_box(1, low, 156, "cross", last, "reads sum and biases"))
     z = sum(parts.values())
     drawn.append(_box(180, low + 26, 80, "sum", f"logit {_signed(z, '')}", f"bias {_signed(parts['bias'])}"))
     drawn.append(_box(280, low + 26, 59, "output", f"{100 / (1 + math.exp(-z)):.0f} %", "click"))
