@@ -13,7 +13,6 @@ import torch
 from notebook_code import definitions
 from torch.testing import assert_close
 
-from recsys_lite.data import load
 from recsys_lite.data.simulated.planted import planted
 from recsys_lite.evaluation import compare_runs, compare_stored
 from recsys_lite.explain.gates import alive
@@ -213,9 +212,8 @@ def test_sentences_hold_the_stored_results():
     assert "no difference" not in text
 
 
-def test_the_network_of_the_stored_model_is_told_as_it_is():
-    data = load("movielens-100k")
-    life = alive(load_model(weights_path("movielens-100k", "click", "gdcn"), data.fields), data.test)
+def test_the_network_of_the_stored_model_is_told_as_it_is(movielens):
+    life = alive(load_model(weights_path("movielens-100k", "click", "gdcn"), movielens.fields), movielens.test)
     text = " ".join("\n".join(read_back()[1]).split())
     assert f"Of the {life.units} last hidden units of the stored model, {life.firing} fire" in text
 
