@@ -4,13 +4,13 @@
     python -m bench.ranking.when_not --fresh     everything again
 
 *Curves:* MovieLens *like* and *click* and the Criteo sample with 300 to all training rows. *Regimes:* MovieLens *click*
-with few rows a person or a film beside as many rows drawn uniformly; data with few kinds of columns; one segment; all
-rows of *click* with the field history. Everywhere else that field is left out: it would show rows that were not drawn.
+with few rows a person or a film beside as many rows drawn uniformly; data with few kinds of columns; one segment.
+The field history is left out throughout: it would show rows that were not drawn.
 
 At every point every model tries four settings with one seed, judged by validation log loss, then runs five other seeds;
-the seed also draws the rows. Where all rows of *click* are used, three seeds run; without history they take the setting
-of 100,000 rows. The test part is always the whole one, but for a segment's own. Batches grow with the rows, so that
-small data are passed in more than one step.
+the seed also draws the rows. Where all rows of *click* are used, it takes the setting of 100,000 rows and runs three
+seeds. The test part is always the whole one, but for a segment's own. Batches grow with the rows, so that small data
+are passed in more than one step.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ BOOSTING = [{"learning_rate": lr, "max_leaf_nodes": n} for lr in (0.1, 0.3) for 
 PROPERTIES = ["gender", "age", "occupation", "genres", "release_year"]
 NUMBERS, CATEGORIES = [f"I{k}" for k in range(1, 14)], [f"C{k}" for k in range(1, 27)]
 
-HISTORY = "with history"
 Make = Callable[[Dataset, int], Dataset]
 LIKE, CLICK, CRITEO = ALL
 #: name -> data set and task, and how it is made from the whole data and a seed
@@ -52,7 +51,6 @@ REGIMES: dict[str, tuple[str, Make]] = {
     "one age group": (LIKE, lambda d, seed: subsample(homogeneous(d, where={"age": ["18-24"]}), 10_000, seed)),
     "numbers only": (CRITEO, lambda d, seed: homogeneous(d, NUMBERS)),
     "categories only": (CRITEO, lambda d, seed: homogeneous(d, CATEGORIES)),
-    HISTORY: (CLICK, lambda d, seed: d),
 }
 
 LISTS = ("tuning", "runs")
@@ -79,7 +77,7 @@ def tuned_at(point: Point) -> Point:
 
 
 def seeds_of(point: Point) -> range:
-    return FEW_SEEDS if point != tuned_at(point) or point[1] == HISTORY else SEEDS
+    return FEW_SEEDS if point != tuned_at(point) else SEEDS
 
 
 @functools.lru_cache(maxsize=4)
@@ -87,7 +85,7 @@ def made(point: Point, seed: int) -> Dataset:
     """The data of a point as a seed draws them."""
     name, task = point[0].split(".")
     whole = load(name, task)
-    whole = whole.drop("history") if name.startswith("movielens") and point[1] != HISTORY else whole
+    whole = whole.drop("history") if name.startswith("movielens") else whole
     return subsample(whole, point[2], seed) if point[1] == "rows" else REGIMES[point[1]][1](whole, seed)
 
 

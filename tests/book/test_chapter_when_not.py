@@ -1,14 +1,28 @@
-"""The chapter's own code: errors on paper, boosted stumps by loops, running sums and scikit-learn, planted truths."""
+"""The chapter's own code: errors on paper, boosted stumps, planted truths, and the words that follow from verdicts."""
 
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from notebook_code import definitions
 from torch.testing import assert_close
 
 from recsys_lite import data
-from recsys_lite.evaluation import auc
+from recsys_lite.evaluation import auc, compare_runs, together
 from recsys_lite.models import GradientBoostedTrees
+from recsys_lite.notebook import told
+from recsys_lite.store import RESULTS, read_json
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/when_not.ipynb")
 
@@ -46,7 +60,6 @@ def test_each_wrong_version_differs_from_scikit_learn_where_values_repeat():
     theirs = torch.from_numpy(chapter.sklearn_stumps(x, y, 20, 0.3).decision_function(x.numpy()))
     same = lambda model: torch.allclose(model.fit(x, y)(x), theirs, rtol=1e-3, atol=1e-3)  # noqa: E731
     assert same(chapter.BoostedStumps(20, 0.3))
-    assert not same(chapter.MeanResidual(20, 0.3))
     assert not same(chapter.BoostedStumps(20, 0.3, find=chapter.plain_gain))
     assert not same(chapter.BoostedStumps(20, 0.3, find=chapter.parting))
 
@@ -98,3 +111,106 @@ def test_standard_error_of_an_auc_is_that_of_drawn_scores():
     label = np.r_[np.ones(60), np.zeros(140)]
     draws = [auc(label, rng.normal(size=200) + label) for _ in range(1500)]
     assert chapter.auc_standard_error(np.mean(draws), 60, 140) == pytest.approx(np.std(draws), rel=0.1)
+
+
+# Words that follow from verdicts
+
+
+def words(*said):
+    return [SimpleNamespace(word=w) for w in said]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        (("better", "better", "better"), 100),
+        (("worse", "better", "better"), 300),
+        (("better", "better", "undecided"), None),
+        (("better", "equal within δ", "better"), 1000),
+    ],
+)
+def test_a_crossing_needs_better_at_all_larger_sizes(said, found):
+    assert chapter.crossing([100, 300, 1000], words(*said)) == found
+    assert chapter.crossing([1000, 300, 100], words(*reversed(said))) == found
+
+
+def test_models_are_compared_over_the_seeds_that_both_have():
+    values = {"a": [0.7, 0.72, 0.71, 0.9], "b": [0.6, 0.63, 0.61]}
+    part = pd.DataFrame(
+        [(m, s, v) for m, x in values.items() for s, v in enumerate(x)], columns=["model", "seed", "auc"]
+    )
+    assert chapter.best_of(part, ["b", "absent", "a"]) == "a"
+    assert chapter.versus(part, "a", "b") == compare_runs([0.7, 0.72, 0.71], [0.6, 0.63, 0.61], paired=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "starts"),
+    [
+        (("worse", "worse"), {"worse"}, "agrees"),
+        (("better",), {"worse"}, "disagrees"),
+        (("equal within δ",), {"equal", "worse"}, "agrees"),
+        (("undecided", "undecided"), {"worse"}, "undecided"),
+        (("worse", "better", "undecided"), {"worse"}, "supported in 1 of 3, contradicted in 1"),
+    ],
+)
+def test_a_claim_is_read_from_its_verdicts(said, wanted, starts):
+    assert chapter.reading(words(*said), wanted) == starts
+
+
+def test_a_papers_difference_is_read_from_the_verdict():
+    up = compare_runs([0.82, 0.83, 0.84], [0.80, 0.81, 0.82], paired=True)
+    open_one = compare_runs([0.82, 0.80, 0.84], [0.80, 0.81, 0.82], paired=True)
+    assert (chapter.judged_as(up, 1), chapter.judged_as(up, -1)) == ("agrees", "disagrees")
+    assert chapter.judged_as(open_one, 1) == f"cannot be tested here: ≥ {open_one.smallest_effect():.3f}"
+
+
+def test_a_tally_names_each_word_that_was_found():
+    assert (
+        chapter.tally(words("worse", "undecided", "worse", "equal within δ")) == "worse 2 ×, equal 1 ×, undecided 1 ×"
+    )
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "when_not.ipynb", as_version=4)
+    outputs = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
+    return notebook, "\n".join(d["text/markdown"] for d in outputs if "text/markdown" in d)
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - minutes) <= 2 and found.a_sentence < 15
+    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, text = read_back()
+    runs = pd.DataFrame(read_json(RESULTS / "when_not.json")["runs"])
+    curves = runs[runs["regime"] == "rows"]
+    for key in ("movielens-100k.like", "movielens-100k.click"):
+        points = [chapter_gap(p) for _, p in curves[curves["data"] == key].groupby("rows")]
+        assert told(together(points)[-1]) in text, "run tools/execute.py book/when_not.ipynb again"
+    for name in ("10 rows a person", "6 rows a film"):
+        ranks = runs[runs["regime"] == name].groupby("model")["auc"].mean().rank(ascending=False)
+        assert f"{ranks['mf']:.0f} of 6" in text
+    assert "no difference" not in text
+
+
+def chapter_gap(part):
+    shallow = chapter.best_of(part, ["logistic_regression", "mf", "fm", "gbdt"])
+    return chapter.versus(part, chapter.best_of(part, ["mlp", "deepfm"]), shallow)
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) >= 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
