@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+from torch import nn
 
 from ..explain.boxes import LEFT, RIGHT, Box
 from ..fields import Rows
@@ -29,7 +30,7 @@ def pair_drawing(model: NeuMF, row: Rows, names: str = "user and item") -> str:
     if len(row.ids) != 1:
         raise ValueError(f"pair_drawing: expected one row, got {len(row.ids)}")
     ids = Rows(row.ids[:, model.columns], row.numeric[:, :0])
-    widths = [2 * model.sides.dim, *(layer.out_features for layer in model.mlp if hasattr(layer, "out_features"))]
+    widths = [2 * model.sides.dim, *(m.out_features for m in model.mlp.modules() if isinstance(m, nn.Linear))]
     parts = {name: float(value) for name, value in model.parts(row).items()}
     z = sum(parts.values())
 

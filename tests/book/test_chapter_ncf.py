@@ -248,6 +248,11 @@ def test_sentences_hold_the_stored_results():
         if v.model in ("neumf", "mlp_3"):
             assert told(v) in text, "run tools/execute.py book/ncf.ipynb again"
     assert f"{hits['neumf'].mean():.1%}" in text and "no difference" not in text
+    notebook, _ = read_back()
+    (table,) = [o["data"]["text/plain"] for c in notebook.cells for o in c.get("outputs", [])
+                if "claim, number, data" in o.get("data", {}).get("text/plain", "")]  # fmt: skip
+    agrees, disagrees = (len(re.findall(rf"\b{word}\b", table)) for word in ("agrees", "disagrees"))
+    assert f"we agree in {agrees} and disagree in {disagrees};" in text
 
 
 def test_lines_of_code_fit_and_no_check_shows_its_answer():
