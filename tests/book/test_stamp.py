@@ -41,6 +41,7 @@ def copy(tmp_path: Path) -> Path:
     names = [path for kind in ("json", "ipynb", "md", "bib") for path in (ROOT / "book").glob(f"*.{kind}")]
     for path in [
         *names,
+        *(ROOT / "book" / "primer").glob("*.json"),
         ROOT / "_toc.yml",
         ROOT / "requirements.txt",
         ROOT / "recsys_lite" / "store" / "chapters.json",
