@@ -8,13 +8,13 @@ from tiny import FIELDS
 from tiny import rows as tiny_rows
 
 from recsys_lite.models import NeuMF
-from recsys_lite.notebook.pair_drawing import pair_drawing
+from recsys_lite.notebook.neumf_drawing import neumf_drawing
 
 
 def test_sizes_and_numbers_are_those_of_the_model():
     torch.manual_seed(0)
     model, row = NeuMF(FIELDS, dim=4, hidden=(12, 6), side=5, std=1.0), tiny_rows(1)
-    text = " ".join(re.findall(r">([^<]+)</text>", pair_drawing(model, row, "user 7, Alien")))
+    text = " ".join(re.findall(r">([^<]+)</text>", neumf_drawing(model, row, "user 7, Alien")))
     with torch.no_grad():
         parts = {k: f"{float(v):.2f}".replace("-", "−") for k, v in model.parts(row).items()}
         chance = 100 * float(torch.sigmoid(model(row)))
@@ -25,6 +25,6 @@ def test_sizes_and_numbers_are_those_of_the_model():
 
 def test_what_cannot_be_drawn_is_named():
     with pytest.raises(ValueError, match="needs a GMF part and a network"):
-        pair_drawing(NeuMF(FIELDS, use_gmf=False), tiny_rows(1))
+        neumf_drawing(NeuMF(FIELDS, use_gmf=False), tiny_rows(1))
     with pytest.raises(ValueError, match="expected one row, got 2"):
-        pair_drawing(NeuMF(FIELDS), tiny_rows(2))
+        neumf_drawing(NeuMF(FIELDS), tiny_rows(2))

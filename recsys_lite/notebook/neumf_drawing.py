@@ -14,7 +14,7 @@ from ..plots.diagrams import _arrow, _draw, _svg
 
 
 @torch.no_grad()
-def pair_drawing(model: NeuMF, row: Rows, names: str = "user and item") -> str:
+def neumf_drawing(model: NeuMF, row: Rows, names: str = "user and item") -> str:
     """The architecture with the sizes of its layers and the numbers of one row, as an SVG text.
 
     Args:
@@ -26,9 +26,9 @@ def pair_drawing(model: NeuMF, row: Rows, names: str = "user and item") -> str:
         ValueError: for a model without one of the parts, or other than one row.
     """
     if model.gmf is None or model.sides is None or model.mlp is None:
-        raise ValueError("pair_drawing: the model needs a GMF part and a network")
+        raise ValueError("neumf_drawing: the model needs a GMF part and a network")
     if len(row.ids) != 1:
-        raise ValueError(f"pair_drawing: expected one row, got {len(row.ids)}")
+        raise ValueError(f"neumf_drawing: expected one row, got {len(row.ids)}")
     ids = Rows(row.ids[:, model.columns], row.numeric[:, :0])
     widths = [2 * model.sides.dim, *(m.out_features for m in model.mlp.modules() if isinstance(m, nn.Linear))]
     parts = {name: float(value) for name, value in model.parts(row).items()}
