@@ -63,14 +63,14 @@ def strongest_pair(pairs: pd.DataFrame) -> tuple[str, str]:
         ('a', 'c')
     """
     values = pairs.abs().to_numpy(float)
-    k = max(((values[a, b], -a, -b) for a in range(len(values)) for b in range(a + 1, len(values))))
+    k = max((values[a, b], -a, -b) for a in range(len(values)) for b in range(a + 1, len(values)))
     return str(pairs.index[-k[1]]), str(pairs.index[-k[2]])
 
 
 def _boxes(chain: Sequence[tuple[str, str, str, str]], y: float) -> str:
     """Boxes side by side, each with a sign before it, over the whole width."""
     gap = 14.0
-    wide, parts = (WIDTH - 2 - gap * (len(chain) - 1)) / len(chain), []
+    wide, parts = (WIDTH - 2 - gap * (len(chain) - 1)) / max(len(chain), 1), []
     for k, (sign, kind, name, note) in enumerate(chain):
         x = 1 + k * (wide + gap)
         paint = f'fill="{BOX_COLOURS[kind]}" fill-opacity="0.16" stroke="{BOX_COLOURS[kind]}" stroke-width="1.5"'
