@@ -13,7 +13,9 @@ from notebook_code import definitions
 from tiny import FIELDS, rows
 from torch.testing import assert_close
 
+from recsys_lite import data
 from recsys_lite.evaluation import auc, compare_runs, compare_stored
+from recsys_lite.fields import Field, Vocabulary
 from recsys_lite.models import FM
 from recsys_lite.notebook import told
 
@@ -23,6 +25,9 @@ sys.path.insert(0, str(ROOT / "tools"))
 import prose  # noqa: E402
 
 chapter = definitions("book/factorization_machines.ipynb")
+LETTERS = tuple(Field(n, "categorical", Vocabulary([f"{n}{k}" for k in range(10)])) for n in "ABCD")
+# what stands in the chapter beside its definitions
+chapter.learned.__globals__.update(PENALTIES=(0.0, 1e-3), STEPS=60, FIELDS=LETTERS)
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 1), (5, 9, 4), (3, 17, 8)])
@@ -103,7 +108,7 @@ def test_the_small_training_keeps_the_best_step_of_validation(d):
     train, validation = (chapter.clicks(p, 600, s)[None] for s in (1, 2))
     kept, best, at = chapter.learned(train, validation, d, lr=0.1)
     assert_close(chapter.loss_of(kept, validation), best)
-    assert best.min() < np.log(2) and (at < chapter.STEPS).all()
+    assert best.min() < np.log(2) and (at < 60).all()
 
 
 def test_the_loss_of_counts_is_that_of_rows():
@@ -113,11 +118,11 @@ def test_the_loss_of_counts_is_that_of_rows():
 
 
 def test_planted_rows_follow_their_table_and_the_control_a_coin():
-    data, coin = chapter.planted(0), chapter.planted(0, signal=False)
+    made, coin = chapter.planted(0), chapter.planted(0, signal=False)
     chance = torch.sigmoid(chapter.effects(3, 0, 10))
-    cell = data.train.ids[:, 0].long() - 1, data.train.ids[:, 2].long() - 1
-    assert auc(data.train.label, chance[cell]) > 0.75
-    assert_close(data.extras["chance"], chance[data.test.ids[:, 0].long() - 1, data.test.ids[:, 2].long() - 1])
+    cell = made.train.ids[:, 0].long() - 1, made.train.ids[:, 2].long() - 1
+    assert auc(made.train.label, chance[cell]) > 0.75
+    assert_close(made.extras["chance"], chance[made.test.ids[:, 0].long() - 1, made.test.ids[:, 2].long() - 1])
     assert (coin.extras["chance"] == 0.5).all()
 
 
@@ -184,7 +189,8 @@ def test_the_main_line_takes_as_long_as_the_chapter_says():
 def test_sentences_hold_the_stored_results():
     _, said = read_back()
     text = "\n".join(said)
-    v = compare_stored("movielens-100k", "click", "fm", ["logistic_regression"]).iloc[0]
+    dataset = data.load("movielens-100k")
+    v = compare_stored("movielens-100k", "click", "fm", ["logistic_regression"], dataset=dataset).iloc[0]
     assert told(v) in text, "run tools/execute.py book/factorization_machines.ipynb again"
     assert "no difference" not in text
 
