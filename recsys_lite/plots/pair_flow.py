@@ -48,9 +48,9 @@ def pair_drawing(
             frame = ' stroke="currentColor" stroke-width="2"' if {name, other} == set(framed) else ""
             paint = f'fill="{BLUE if value > 0 else RED}" fill-opacity="{0.05 + 0.95 * abs(value) / top:.2f}"{frame}'
             parts.append(f'<rect x="{x:g}" y="{y:g}" width="{LINE - 1}" height="{LINE - 1}" {paint}/>')
-        x, y = PAIRS + (line + (1.3 if pairs.iloc[line, line] else 0.6)) * LINE, y + LINE - 4
+        place = f"translate({PAIRS + (line + (1.3 if pairs.iloc[line, line] else 0.6)) * LINE:g} {y + LINE - 4})"
         if line < len(pairs) - 1:  # the last field has no column below its name
-            parts.append(_text(0, 0, _words(name), 12, "start", f' transform="translate({x:g} {y:g}) rotate(-30)"'))
+            parts.append(_text(0, 0, _words(name), 12, "start", f' transform="{place} rotate(-30)"'))
     bottom = TOP + len(pairs) * LINE + 20
     return _svg("".join(parts) + _boxes(chain, bottom), bottom + 50)
 
