@@ -163,6 +163,8 @@ def verdict(values, against):
     (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 0.001, "agrees"),
     (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 0.0315, "disagrees"),
     (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 0.0136, "cannot be tested here: finds ≥ 0.057"),
+    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 0.2, "disagrees: outside our interval"),
+    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 1.0, "cannot be tested here"),
 ])  # fmt: skip
 def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
     assert chapter.reading(found, claimed).startswith(says)
