@@ -114,7 +114,11 @@ def header(
         links = " and ".join(f"[{titles[slug]}]({slug}.ipynb)" for slug in chapter["requires"])
         told.append(f"Read before: {links}.")
     if not address["app"]:
-        told.append(f"In the explorer (`make app`): `{explorer}`.")
+        place = html.escape(chapter["explore"])  # page.js makes it a link where `make start` serves both
+        told.append(
+            f'Explorer: <span class="rl-explorer" data-place="{place}">run <code>make app</code> in a clone of the '
+            f"repository and open <code>{html.escape(explorer)}</code></span>."
+        )
     if told:
         lines.append(" ".join(told))
     return "\n\n".join(lines)
