@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import primer
 from chapters import ROOT, chapters, read, table, write
 from status import status
 
@@ -19,7 +20,7 @@ from recsys_lite.notebook import drawing
 from recsys_lite.plots.diagrams import timeline_drawing
 
 #: The reference pages in the order of the table of contents; the last one is written by hand.
-PAGES = ("notation", "glossary", "timeline", "errata", "status", "references")
+PAGES = ("notation", "glossary", "timeline", "primer", "errata", "status", "references")
 MADE = "<!-- written by tools/apparatus.py from book/{}.json -->"
 
 NOTATION = """\
@@ -207,7 +208,10 @@ def errata(root: Path = ROOT) -> str:
 
 def pages(root: Path = ROOT) -> dict[Path, str]:
     """The generated pages with the text that they should have."""
-    made = {"notation": notation, "glossary": glossary, "timeline": timeline, "errata": errata, "status": status}
+    made = {
+        "notation": notation, "glossary": glossary, "timeline": timeline, "primer": primer.page, "errata": errata,
+        "status": status,
+    }  # fmt: skip
     return {root / "book" / f"{name}.md": write_page(root) for name, write_page in made.items()}
 
 

@@ -34,6 +34,7 @@ FAMILIES = {  # chapters of a family in the order of the tree: depth below the f
     "Position and the whole chain": [("position_bias", 0), ("catalogue_to_screen", 0)],
     "Ground and results": [
         ("overview", 0), ("building_blocks", 1), ("when_not", 1), ("leaderboard", 0), ("comparison", 0),
+        ("speed_and_scale", 0),
     ],
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ import apparatus
 import front
 import nbformat
 from chapters import ROOT, by_tag, chapters, notebook_path, read, write, write_notebook
+from prose import reading
 
 from recsys_lite.notebook import map_drawing
 
@@ -74,8 +75,8 @@ def run_time(slug: str, times: dict[str, Any]) -> str:
     return f"runs in about {span} on {cores} core{'s' if cores > 1 else ''}"
 
 
-def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any]) -> list[str]:
-    """The row under the title; links only where their address is known."""
+def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any], minutes: int) -> list[str]:
+    """The row under the title; links only where their address is known. ``minutes`` are those of reading it."""
     slug, repository, revision = chapter["slug"], address["repository"], address["revision"] or "main"
     links = []
     if repository.startswith("https://github.com/"):
@@ -87,28 +88,35 @@ def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
     if address["app"]:
         links.append(("Explorer", f"{address['app'].rstrip('/')}/{chapter['explore']}"))
     row = [f'<a href="{html.escape(url)}">{name}</a>' for name, url in links]
-    facts = [chapter["level"], run_time(slug, times), f"{chapter['ram']} memory"]
+    facts = [chapter["level"], f"{minutes} min to read" if minutes else "", run_time(slug, times)]
+    facts.append(f"{chapter['ram']} memory")
     if chapter["data"]:
         facts.append(f"data: {chapter['data']}")
-    if chapter["paper"]:
-        facts.append(f"{chapter['paper']}, {chapter['year']}")
-    # the book turns the empty download badge into a link to the notebook
-    return [*row, '<span class="rl-download"></span>', *(f"<span>{html.escape(f)}</span>" for f in facts if f)]
+    row += ['<span class="rl-download"></span>', *(f"<span>{html.escape(f)}</span>" for f in facts if f)]
+    if chapter["paper"]:  # the whole title stands in the references
+        authors, _, title = chapter["paper"].partition(", ")
+        row.append(f'<span title="{html.escape(title)}">{html.escape(authors)}, {chapter["year"]}</span>')
+    return row  # the book turns the empty download badge into a link to the notebook
 
 
-def header(chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any], titles: dict[str, str]) -> str:
+def header(
+    chapter: dict[str, Any], address: dict[str, str], times: dict[str, Any], titles: dict[str, str], minutes: int = 0
+) -> str:
     """The text of a chapter's first cell."""
     explorer = f"http://localhost:8501/{chapter['explore']}"
     lines = [
         f"# {chapter['title']}",
         f'<p class="rl-idea">{html.escape(chapter["idea"])}</p>',
-        '<div class="rl-badges">\n' + "\n".join(badges(chapter, address, times)) + "\n</div>",
+        '<div class="rl-badges">\n' + "\n".join(badges(chapter, address, times, minutes)) + "\n</div>",
     ]
+    told = []
     if chapter["requires"]:
         links = " and ".join(f"[{titles[slug]}]({slug}.ipynb)" for slug in chapter["requires"])
-        lines.append(f"Read before: {links}.")
+        told.append(f"Read before: {links}.")
     if not address["app"]:
-        lines.append(f"Explorer: in a clone of the repository, run `make app` and open `{explorer}`.")
+        told.append(f"In the explorer (`make app`): `{explorer}`.")
+    if told:
+        lines.append(" ".join(told))
     return "\n\n".join(lines)
 
 
@@ -130,8 +138,8 @@ def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
         if len(cells) != 1:
             raise ValueError(f"{slug}: got {len(cells)} cells with the tag {tag!r}, expected 1")
         cells[0].source = text
-        if tag == "setup":  # the book folds it, nobody reads it twice
-            cells[0].metadata["tags"] = sorted({*cells[0].metadata["tags"], "hide-input"})
+        if tag == "setup":  # the book folds it and what it prints: nobody reads them twice
+            cells[0].metadata["tags"] = sorted({*cells[0].metadata["tags"], "hide-cell"} - {"hide-input"})
     for cell in notebook.cells:  # the map that here(slug) drew before another chapter was written
         for output in cell.get("outputs", []):
             if output.get("data", {}).get("text/plain", "").startswith("[drawing] Map of the book"):
@@ -173,7 +181,7 @@ def stamp(root: Path = ROOT, check: bool = False) -> list[str]:
         before = nbformat.writes(notebook)
         after = stamped(
             notebook,
-            header(chapter, address, times, titles),
+            header(chapter, address, times, titles, reading(notebook).minutes),
             setup(address, chapter.get("extras", "plots")),
             chapter["slug"],
         )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from recsys_lite.data import table
-from recsys_lite.data.table_text import SEPARATORS, SHOWN
 from recsys_lite.fields import Dataset
 from recsys_lite.lab import trial
 
@@ -18,28 +16,15 @@ from ..core.controls import number, pick, write_address
 from ..core.names import chapter, link, name, plain
 from ..core.run import teller, turn
 from ..parts import notices
+from ..parts.own_data_file import LIMITS, MADE, TRAINED, TYPES, Source, choose_source, complain
 from ..parts.own_data_results import show
+from ..parts.own_data_score import score_file
 
-LIMITS = table.Limits(megabytes=5, rows=20_000, columns=40)
-TYPES = ["csv", "tsv", "txt", "gz"]
 START = ("logistic_regression", "fm")
 SPLITS = {"random": "By chance", "file": "In the order of the file", "time": "By a column of time"}
 EPOCHS, RATES, SEEDS = [30, 10, 100], [0.003, 0.001, 0.01, 0.03], 100
 FIRST_ROWS = 8
-READ, MADE, TRAINED = "own_data.read", "own_data.made", "own_data.trained"  # in the state of the session only
-
-
-@dataclass
-class Source:
-    """A table of text: the example, or the reader's file."""
-
-    key: str
-    file: str  # its name; nothing for the example
-    separator: str
-    frame: pd.DataFrame
-    guess: dict[str, str]
-    columns: pd.DataFrame  # what the form of kinds shows
-    times: list[str]  # columns, those that hold points in time first
+KINDS = "own_data.kinds"  # in the state of the session
 
 
 def page() -> None:
@@ -68,78 +53,12 @@ def page() -> None:
     trained = st.session_state.get(TRAINED)
     if trained and trained[0] == now:
         show(trained[1], dataset, options | {"path": source.file, "separator": source.separator}, schema, seed, budget)
+        score_file(trained[2], LIMITS, TYPES, complain)
     elif trained and trained[0][0] == source.key:
         st.info("The settings have changed since the last training. Press the button to train with those chosen now.")
     caveats()
     asked = {"a": names[0], "b": names[1], "split": options["split"], "seed": str(seed)}
     write_address(asked | {k: str(v) for k, v in budget.items()})
-
-
-def choose_source() -> Source | None:
-    """The reader's file if there is one that can be read, else the example; says what is wrong with a file."""
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
-    with left:
-        file = st.file_uploader(
-            f"Your CSV file (UTF-8; at most {LIMITS})",
-            ["csv", "tsv", "txt", "gz"],
-            max_upload_size=int(LIMITS.megabytes),
-        )
-    separator = ""
-    with right:
-        if file is None:
-            st.download_button(
-                "Download the example",
-                table.example,
-                "cafe.csv",
-                "text/csv",
-                on_click="ignore",
-                icon=":material/download:",
-            )
-        else:
-            words = {"": "recognised"} | SEPARATORS
-            separator = st.selectbox("Separator", list(words), format_func=words.__getitem__, key="own_data.separator")
-    notices.hover(
-        "Your file stays in this session",
-        "A file goes into the memory of your session on the machine that runs this explorer. It is not written to "
-        "disk, not sent on, not in the address, and gone when you take it away or your session ends.",
-    )
-    key = f"{file.file_id}.{separator}" if file is not None else ""
-    kept = st.session_state.get(READ)
-    if kept is None or kept[0] != key:
-        for place in (MADE, TRAINED):  # of another file
-            st.session_state.pop(place, None)
-        data = table.example() if file is None else file.getvalue()
-        kept = st.session_state[READ] = (key, read(key, file.name if file is not None else "", data, separator))
-    if isinstance(kept[1], table.TableError):
-        complain(kept[1], "This file cannot be read yet.")
-        return None
-    return kept[1]
-
-
-def read(key: str, file: str, data: bytes, separator: str) -> Source | table.TableError:
-    """A file with what the page tells of its columns, or what is wrong with it."""
-    try:
-        frame = table.read(data, separator, LIMITS)
-    except table.TableError as error:
-        return error
-    guess = table.guess(frame)
-    told = []
-    for column in frame:
-        values = [v for v in frame[column].unique() if v]
-        empty = int((frame[column] == "").sum())
-        told.append((column, guess[column], len(values), empty, ", ".join(values[:3])))
-    columns = pd.DataFrame(told, columns=["column", "kind", "values", "empty", "for example"])
-    times = sorted(frame, key=lambda c: bool(table.moments(frame[c]).isna().any()))
-    return Source(key, file, separator, frame, guess, columns, times)
-
-
-def complain(error: table.TableError, headline: str) -> None:
-    """All that is wrong, the first ten things in words."""
-    rest = [f for f in error.findings[SHOWN:] if not f.what.endswith("of this kind")]  # those say how many cells
-    lines = [f"- {plain(str(f))}" for f in error.findings if f not in rest]
-    if rest:
-        lines.append(f"- … and {len(rest):,} more")
-    st.error("\n".join([f"**{headline}** The header is line 1.", "", *lines]))
 
 
 def in_words(source: Source, schema: Mapping[str, str], dataset: Dataset) -> str:
@@ -167,8 +86,13 @@ def choose_kinds(source: Source) -> dict[str, str]:
         st.dataframe(source.frame.head(FIRST_ROWS), width="stretch")
     with right:
         st.markdown("**What each column is** (the column *kind* can be changed)")
+        editor = f"{KINDS}.{source.key}"
+        if editor not in st.session_state:  # the first time, or back from another page
+            kept = st.session_state.get(KINDS, {}).get(source.key, source.guess)
+            started = source.columns.assign(kind=source.columns["column"].map(kept))
+            st.session_state[f"{KINDS}.start"] = started
         chosen = st.data_editor(
-            source.columns, key=f"own_data.kinds.{source.key}", hide_index=True, width="stretch",
+            st.session_state[f"{KINDS}.start"], key=editor, hide_index=True, width="stretch",
             disabled=["column", "values", "empty", "for example"],
             column_config={
                 "kind": st.column_config.SelectboxColumn(options=list(table.KINDS), required=True),
@@ -177,7 +101,9 @@ def choose_kinds(source: Source) -> dict[str, str]:
             },
         )  # fmt: skip
         st.caption("; ".join(f"*{kind}*: {about}" for kind, about in table.KINDS.items()) + ".")
-    return dict(zip(chosen["column"], chosen["kind"], strict=True))
+    kinds = dict(zip(chosen["column"], chosen["kind"], strict=True))
+    st.session_state[KINDS] = {source.key: kinds}
+    return kinds
 
 
 def choose_split(source: Source, schema: Mapping[str, str]) -> dict[str, Any]:
@@ -248,7 +174,7 @@ def train(dataset: Dataset, names: tuple[str, str], seed: int, budget: dict[str,
             "curves": trial.curves(trials), "calibration": trial.calibration(dataset, trials),
             "worth": trial.worth(dataset, trials),
         }  # fmt: skip
-        st.session_state[TRAINED] = (now, outcome)
+        st.session_state[TRAINED] = (now, outcome, {m: t.model for m, t in trials.items()})
 
 
 def caveats() -> None:

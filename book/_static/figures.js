@@ -1,5 +1,5 @@
 // Draw the figures that the notebooks stored, each when it comes near, in the colours of the page, and again when the
-// reader changes the theme. Sliders and menus are HTML: keys and screen readers work them.
+// reader changes the theme. Sliders, buttons and menus are HTML: keys and screen readers work them.
 (() => {
   const root = document.documentElement;
   const dark = () => root.dataset.theme === "dark";
@@ -21,27 +21,55 @@
     return out;
   }
 
-  // A slider (numbers or words in order) or a menu, in front of its figure.
-  function control(place, name, steps, active, range) {
-    const box = document.createElement("div"), label = document.createElement("label");
-    const input = document.createElement(range ? "input" : "select"), shown = document.createElement("output");
+  // What chooses among a figure's states, in front of it: a slider for numbers, buttons for a few words, else a menu.
+  const MOST_BUTTONS = 6;
+  function control(place, name, steps, active) {
+    const box = document.createElement("div");
+    const show = k => Plotly.update(place, ...structuredClone(steps[k].args));
     box.className = "rl-control";
+    if (steps.every(s => s.label.trim() !== "" && Number.isFinite(Number(s.label)))) slider(box, name, steps, active, show);
+    else if (steps.length <= MOST_BUTTONS) buttons(box, name, steps, active, show);
+    else menu(box, name, steps, active, show);
+    place.before(box);
+  }
+
+  function slider(box, name, steps, active, show) {
+    const label = document.createElement("label"), input = document.createElement("input");
+    const shown = document.createElement("output");
+    Object.assign(input, {type: "range", min: 0, max: steps.length - 1, step: 1, value: active});
     label.append(`${name} `, input);
-    box.append(label);
-    if (range) {
-      Object.assign(input, {type: "range", min: 0, max: steps.length - 1, step: 1});
-      box.append(shown);
-    } else {
-      steps.forEach((s, k) => input.append(new Option(s.label, k)));
-    }
-    input.value = active;
+    box.append(label, shown);
     const say = () => {
       shown.value = steps[input.value].label;
-      if (range) input.setAttribute("aria-valuetext", shown.value);
+      input.setAttribute("aria-valuetext", shown.value);
     };
-    input.addEventListener("input", () => { say(); Plotly.update(place, ...structuredClone(steps[input.value].args)); });
+    input.addEventListener("input", () => { say(); show(input.value); });
     say();
-    place.before(box);
+  }
+
+  let groups = 0;
+  function buttons(box, name, steps, active, show) {
+    const set = document.createElement("fieldset"), legend = document.createElement("legend");
+    const group = `rl-choice-${groups += 1}`;
+    legend.textContent = name;
+    set.append(legend);
+    steps.forEach((s, k) => {
+      const label = document.createElement("label"), input = document.createElement("input");
+      Object.assign(input, {type: "radio", name: group, value: k, checked: k === active});
+      input.addEventListener("change", () => show(k));
+      label.append(input, ` ${s.label}`);
+      set.append(label);
+    });
+    box.append(set);
+  }
+
+  function menu(box, name, steps, active, show) {
+    const label = document.createElement("label"), input = document.createElement("select");
+    steps.forEach((s, k) => input.append(new Option(s.label, k)));
+    input.value = active;
+    input.addEventListener("input", () => show(input.value));
+    label.append(`${name} `, input);
+    box.append(label);
   }
 
   // Legends hide and show their rows by keyboard, too.
@@ -96,8 +124,8 @@
     place.replaceChildren();
     await Plotly.newPlot(place, data, themed({...rest, autosize: true}), {responsive: true, displayModeBar: false});
     await outline(place);
-    for (const s of sliders) control(place, (s.currentvalue?.prefix || "value").replace(/:\s*$/, ""), s.steps, s.active || 0, true);
-    for (const m of updatemenus) control(place, "show", m.buttons, m.active || 0, false);
+    for (const s of sliders) control(place, (s.currentvalue?.prefix || "value").replace(/:\s*$/, ""), s.steps, s.active || 0);
+    for (const m of updatemenus) control(place, "show", m.buttons, m.active || 0);
     place.on("plotly_afterplot", () => legend(place));
     legend(place);
   }

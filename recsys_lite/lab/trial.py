@@ -52,13 +52,13 @@ def possible(fields: Sequence[Field]) -> list[str]:
 
 
 def batch_size(rows: int) -> int:
-    """Rows of a batch so that an epoch has about forty steps: between 16 and 256.
+    """Rows of a batch so that an epoch has about forty steps: between 16 and 1,024.
 
     Example:
         >>> batch_size(120), batch_size(2400), batch_size(100_000)
-        (16, 60, 256)
+        (16, 60, 1024)
     """
-    return min(max(rows // STEPS, 16), 256)
+    return min(max(rows // STEPS, 16), 1024)
 
 
 def run(

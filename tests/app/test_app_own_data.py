@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 from explorer import checked, on_page, query, run_cells
+from streamlit.testing.v1 import AppTest
 
 from app.core import names, run
 from app.pages import own_data
+from app.parts import own_data_file
 from recsys_lite.data import table
+from recsys_lite.evaluation import score
 from recsys_lite.lab import trial
 
 DEFAULT = {"a": "logistic_regression", "b": "fm", "split": "random", "seed": "0", "epochs": "30", "lr": "0.003"}
@@ -131,9 +134,57 @@ def test_taking_a_file_away_brings_the_example_back():
     app.file_uploader[0].set_value(None)
     app = checked(app.run())
     assert "The made-up example" in said(app)[0]
-    kept = {k: app.session_state[k] for k in (own_data.READ, own_data.MADE)}
-    assert "shop" not in repr(kept[own_data.READ][1].file) and kept[own_data.READ][1].frame.shape == (4000, 7)
-    assert own_data.TRAINED not in app.session_state
+    kept = {k: app.session_state[k] for k in (own_data_file.READ, own_data_file.MADE)}
+    assert "shop" not in repr(kept[own_data_file.READ][1].file) and kept[own_data_file.READ][1].frame.shape == (4000, 7)
+    assert own_data_file.TRAINED not in app.session_state
+
+
+def test_a_file_and_its_kinds_are_still_there_after_a_visit_to_another_page():
+    def script():
+        import streamlit as st
+
+        from app.pages import own_data
+
+        if st.toggle("Elsewhere"):
+            st.title("Another page")
+        else:
+            own_data.page()
+
+    app = checked(AppTest.from_function(script, default_timeout=120).run())
+    app = with_file(app, shop())
+    editor = f"{own_data.KINDS}.{app.session_state[own_data_file.READ][0]}"
+    ages = list(app.data_editor[0].value["column"]).index("age")
+    app.session_state[own_data.KINDS][editor.removeprefix(f"{own_data.KINDS}.")]["age"] = "categorical"  # as edited
+    app = checked(app.toggle[0].set_value(True).run())
+    assert not app.data_editor
+    app = checked(app.toggle[0].set_value(False).run())
+    assert "shop.csv has 300 rows" in said(app)[0]
+    assert app.data_editor[0].value["kind"][ages] == "categorical"
+    assert any("Still here: shop" in c.value for c in app.caption)
+    (away,) = [b for b in app.button if b.label == "Take it away"]
+    assert "The made-up example" in said(checked(away.click().run()))[0]
+
+
+@pytest.mark.slow("trains")
+def test_a_second_file_is_scored_by_both_models():
+    app = pressed(with_file(on_page("own_data", epochs="10"), shop()))
+    new = b"day,age\n2024-01-01,30\n"
+    app.file_uploader[1].set_value(("new.csv", new, "text/csv"))
+    app = checked(app.run())
+    (error,) = [e.value.replace("\\", "") for e in app.error]
+    assert error.startswith("**These rows cannot be scored yet.**") and "city" in error
+    new = b"day,age,*city*\n2024-01-01,30,Rome\n2031-01-01,,Paris\n2024-01-02,41,Oslo\n"
+    app.file_uploader[1].set_value(("new.csv", new, "text/csv"))
+    app = checked(app.run())
+    scored = app.dataframe[-1].value
+    models = app.session_state[own_data_file.TRAINED][2]
+    rows = [{"day": "2024-01-01", "age": "30", "*city*": "Rome"}, {"day": "2031-01-01", "age": "", "*city*": "Paris"}]
+    for model, trained in models.items():
+        assert np.allclose(scored[f"probability, {names.name(model)}"][:2], score(trained, rows))
+    assert any("Download all rows, scored" in b.label for b in app.get("download_button"))
+    app.file_uploader[1].set_value(("new.csv", b"day,age,*city*\n2024-01-01,old,Rome\n", "text/csv"))
+    (error,) = [e.value.replace("\\", "") for e in checked(app.run()).error]
+    assert "line 2, column 'age': expected a number, got 'old'" in error
 
 
 def test_bad_files_get_a_message_with_line_and_column():
@@ -148,8 +199,8 @@ def test_bad_files_get_a_message_with_line_and_column():
     app = with_file(app, b"a,b\n" + b"1\n" * 30)
     (error,) = [e.value for e in app.error]
     assert "line 11\\: 1 cell, but the header has 2" in error and "line 12" not in error and "and 20 more" in error
-    app = with_file(app, b"a,b\n" + b"0,1\n" * 20_001)
-    assert "more than 20,000 rows" in app.error[0].value
+    app = with_file(app, b"a,b\n" + b"0,1\n" * 100_001)
+    assert "more than 100,000 rows" in app.error[0].value
     app = with_file(app, "größe,y\n".encode("latin-1"))
     assert "is not UTF" in app.error[0].value
     app = with_file(app, shop())

@@ -80,6 +80,8 @@ def test_check_tells_a_stale_page_and_the_command_mends_it(tmp_path: Path) -> No
     for name in ("notation", "glossary", "timeline", "errata"):
         (tmp_path / "book").mkdir(exist_ok=True)
         (tmp_path / "book" / f"{name}.json").write_bytes((ROOT / "book" / f"{name}.json").read_bytes())
+    (tmp_path / "book" / "primer").mkdir()
+    (tmp_path / "book" / "primer" / "lines.json").write_bytes((ROOT / "book" / "primer" / "lines.json").read_bytes())
     (tmp_path / "book" / "references.bib").write_bytes((ROOT / "book" / "references.bib").read_bytes())
     (tmp_path / "book" / "run_times.json").write_bytes((ROOT / "book" / "run_times.json").read_bytes())
     (tmp_path / "requirements.txt").write_bytes((ROOT / "requirements.txt").read_bytes())

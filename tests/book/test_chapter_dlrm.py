@@ -1,15 +1,30 @@
 """The chapter's own code: loops, vectors, module, shuffle and variants agree with each other and with the library."""
 
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
 import pytest
 import tiny
 import torch
 from notebook_code import definitions
+from scipy.stats import spearmanr
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.testing import assert_close
 
+from recsys_lite.evaluation import compare_runs, compare_stored
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import dot_interaction
 from recsys_lite.models import DLRM
+from recsys_lite.notebook import told
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/dlrm.ipynb")
 
@@ -125,3 +140,106 @@ def test_the_planted_pairs_are_in_the_labels():
     ).std()
     assert spread(rows, 0, 2) > 0.3 and spread(rows, 0, 3) < 0.12 and spread(coin, 0, 2) < 0.12
     assert torch.equal(chapter.planted(3, fields).test.label, chapter.planted(3, fields).test.label)
+
+
+@pytest.mark.parametrize("case", [(10, 16, 0), (26, 16, 13), (4, 8, 2)])
+def test_the_inputs_of_the_networks_are_counted(case):
+    C, d, numbers = case
+    fields = [Field(f"I{k}", "numeric") for k in range(numbers)]
+    fields += [Field(f"C{k}", "categorical", Vocabulary(["v"])) for k in range(C)]
+    every, dots = chapter.inputs(C, d, numbers)
+    assert dots == DLRM(fields, dim=d).top[0].in_features and every == C * d + numbers
+
+
+def test_the_fullest_process_by_hand():
+    held = chapter.fullest([10, 4, 4], 8, 2)
+    assert held == {"copies": 144, "whole tables": 80, "rows": 72, "columns": 72}
+    assert chapter.fullest([10, 4, 4], 8, 100)["whole tables"] == 80 and chapter.fullest([10], 8, 100)["columns"] == 10
+
+
+def test_what_travels_by_hand():
+    whole, engine, ids = chapter.traffic(B=8, C=4, d=2, R=4)
+    vector, number = 2 * 4 / 1e6, 8 / 1e6  # bytes in MB
+    assert whole[1:] == pytest.approx((0, 6 * 1 * vector))  # its one field of the six rows of others
+    assert engine[1:] == pytest.approx((3 * 2 * 4 * number, 6 * 4 * vector))  # partial sums of all fields of those rows
+    assert ids[1:] == pytest.approx((0.75 * 2 * 4 * number, 0.75 * 2 * 4 * vector))
+
+
+def test_rank_correlations_are_scipys_and_draws_are_the_same_each_time():
+    x, y = np.random.default_rng(1).normal(size=(2, 30))
+    assert chapter.rho(x, y) == pytest.approx(spearmanr(x, y).statistic)
+    r, draws = chapter.correlations(x, x + y, draws=200)
+    assert r == pytest.approx(spearmanr(x, x + y).statistic) and len(draws) == 200
+    assert np.array_equal(draws, chapter.correlations(x, x + y, draws=200)[1])
+    assert np.quantile(draws, 0.025) < r < np.quantile(draws, 0.975)
+
+
+def verdict(values, against):
+    return compare_runs(values, against, paired=True)
+
+
+BETTER = verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82])
+WORSE = verdict([0.80, 0.81, 0.82], [0.82, 0.83, 0.84])
+EQUAL = verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201])
+OPEN = verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82])
+
+
+@pytest.mark.parametrize(("found", "claimed", "says"), [
+    (BETTER, 1.0, "agrees"), (BETTER, -0.0007, "disagrees"), (BETTER, None, "disagrees"),
+    (WORSE, -0.0007, "agrees"), (WORSE, 1.0, "disagrees"), (WORSE, None, "agrees"),
+    (EQUAL, -0.0007, "agrees"), (EQUAL, 1.0, "disagrees"), (EQUAL, None, "agrees"),
+    *((OPEN, claimed, "cannot be tested here: ≥ 0.057") for claimed in (1.0, -0.0007, None)),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
+    assert chapter.reading(found, claimed).startswith(says)
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "dlrm.ipynb", as_version=4)
+    data = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
+    return notebook, "\n".join(d["text/markdown"] for d in data if "text/markdown" in d)
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - told_minutes) <= 2 and found.a_sentence < 15
+    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, text = read_back()
+    rivals = ["dcn", "deepfm", "wide_deep", "fm", "logistic_regression"]
+    for task in ("click", "like"):
+        v = compare_stored("movielens-100k", task, "dlrm", rivals).iloc[0]
+        assert f"MovieLens, {task}: {told(v)}" in text, "run tools/execute.py book/dlrm.ipynb again"
+    assert "no difference" not in text
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    wide = [
+        line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line or "# noqa" in line
+    ]
+    assert wide == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) >= 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
+
+
+def test_every_claim_of_the_primer_has_its_place_in_the_chapter():
+    notebook, _ = read_back()
+    claims = json.loads((ROOT / "book" / "primer" / "dlrm.json").read_text())
+    headings = re.findall(r"^#{2,3} (.+)$", "\n".join(c.source for c in notebook.cells), re.MULTILINE)
+    assert {c["where"] for c in claims} <= set(headings)
+    assert {c["answer"] for c in claims} <= {"explained", "measured", "corrected", "cited"}
+    covered = {n for c in claims for n in range(c["lines"][0], c["lines"][1] + 1)}
+    text = [554, 556, 557, 558, 559, 561, 563, 565, 567, 569, 571, 572, 573, 574, 575, 577, 579, 580, 581, 582]
+    assert set(text) <= covered

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from built import built_book
 from pages import DRAW, PAGES, SLUGS, WAIT, breaches, open_page
@@ -11,9 +13,12 @@ pytestmark = pytest.mark.slow("builds the book and opens its pages in a browser"
 INK = "() => getComputedStyle(document.querySelector('.rl-plotly text')).fill"
 
 
-def first_with(browser: Browser, selector: str, view: str = "light") -> tuple[Page, list[str]]:
-    """The first chapter that has an element."""
-    name = next(s for s in SLUGS if selector.strip(".") in (built_book()[0] / "book" / f"{s}.html").read_text())
+STEP = '"label": *"%s", *"method"'  # of a figure's control, as it is stored
+
+
+def first_with(browser: Browser, pattern: str, view: str = "light") -> tuple[Page, list[str]]:
+    """The first chapter whose page has a pattern."""
+    name = next(s for s in SLUGS if re.search(pattern, (built_book()[0] / "book" / f"{s}.html").read_text()))
     return open_page(browser, f"book/{name}.html", view)
 
 
@@ -81,7 +86,7 @@ def test_marks_show_on_the_ground_of_the_page(browser: Browser) -> None:
 
 
 def test_keys_move_a_slider_and_stay_in_the_chapter(browser: Browser) -> None:
-    page, wrong = first_with(browser, '"sliders"')
+    page, wrong = first_with(browser, STEP % "[0-9.]+")
     slider = page.locator(".rl-control input[type=range]").first
     address, figure = page.url, slider.locator("xpath=ancestor::figure")
     seen = "e => JSON.stringify(e.querySelector('.rl-plotly').data.map(t => t.visible))"
@@ -97,6 +102,27 @@ def test_keys_move_a_slider_and_stay_in_the_chapter(browser: Browser) -> None:
     page.wait_for_timeout(300)
     assert page.url == address and wrong == []
     assert page.locator(".rl-plotly .slider-group, .rl-plotly .updatemenu-container").count() == 0
+    page.context.close()
+
+
+def test_a_choice_among_words_is_a_row_of_buttons(browser: Browser) -> None:
+    page, wrong = first_with(browser, STEP % '[A-Za-z][^"]*')
+    page.evaluate(DRAW)
+    choice = page.locator(".rl-control fieldset").first
+    figure = choice.locator("xpath=ancestor::figure")
+    seen = "e => JSON.stringify(e.querySelector('.rl-plotly').data.map(t => t.visible))"
+    before, buttons = figure.evaluate(seen), choice.get_by_role("radio")
+    assert buttons.count() > 1 and choice.locator("legend").inner_text()
+    choice.locator("input:checked").focus()
+    page.keyboard.press("ArrowRight")  # the next one, or around to the first
+    page.wait_for_timeout(300)
+    assert figure.evaluate(seen) != before
+    at = choice.locator("input:checked").evaluate("e => +e.value")
+    other = (at + 1) % buttons.count()
+    choice.locator("label").nth(other).click()
+    assert choice.locator("input:checked").evaluate("e => +e.value") == other
+    page.wait_for_timeout(300)
+    assert wrong == []
     page.context.close()
 
 

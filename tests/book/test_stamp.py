@@ -41,6 +41,7 @@ def copy(tmp_path: Path) -> Path:
     names = [path for kind in ("json", "ipynb", "md", "bib") for path in (ROOT / "book").glob(f"*.{kind}")]
     for path in [
         *names,
+        *(ROOT / "book" / "primer").glob("*.json"),
         ROOT / "_toc.yml",
         ROOT / "requirements.txt",
         ROOT / "recsys_lite" / "store" / "chapters.json",
@@ -128,7 +129,7 @@ def test_header_without_addresses_has_no_link_elsewhere() -> None:
 
 def test_header_tells_run_time_and_paper() -> None:
     text = stamp.header(CHAPTER, SET, {"x": {"seconds": 40, "cores": 2}}, {"overview": "Overview"})
-    assert "runs in about 40 s on 2 cores" in text and "Some, Paper, 2010" in text and "make app" not in text
+    assert "runs in about 40 s on 2 cores" in text and 'title="Paper">Some, 2010<' in text and "make app" not in text
 
 
 def test_setup_is_python_and_installs_only_from_the_address() -> None:
