@@ -151,9 +151,10 @@ def chapter_fields():
 
 
 def test_pairs_are_ordered_by_the_mean_of_both_directions():
-    table = pd.DataFrame([[9, 0.2, 0.5], [0.4, 9, 0.0], [0.1, 0.2, 9]], list("xyz"), list("xyz"))
+    table = pd.DataFrame([[9, 0.2, 0.3], [0.4, 9, 0.0], [0.1, 0.2, 9]], list("xyz"), list("xyz"))
     found = chapter.by_attention(table)
-    assert list(found.index) == [("x", "y"), ("x", "z"), ("y", "z")] and found.tolist() == pytest.approx([0.3, 0.3, 0.1])
+    assert list(found.index) == [("x", "y"), ("x", "z"), ("y", "z")]
+    assert found.tolist() == pytest.approx([0.3, 0.2, 0.1])
 
 
 def test_a_run_is_ordered_by_its_map_whatever_the_order_of_a_pair():
