@@ -197,6 +197,15 @@ def test_sentences_hold_the_stored_results():
     assert "no difference" not in text
 
 
+def test_the_sentence_counts_the_readings_of_its_table():
+    notebook, _ = read_back()
+    [cell] = [c for c in notebook.cells if "show_table(paper" in c.source]
+    table, said = cell.outputs[0].data["text/html"], cell.outputs[1].data["text/markdown"]
+    heads = re.findall(r">(agrees|disagrees|cannot|not) ?[^<>]*</td></tr>", table)
+    found = re.search(r"Of (\d+) claims, our results agree with (\d+) and disagree with (\d+)", " ".join(said.split()))
+    assert [int(n) for n in found.groups()] == [len(heads), heads.count("agrees"), heads.count("disagrees")]
+
+
 def test_lines_of_code_fit_and_no_check_shows_its_answer():
     notebook, _ = read_back()
     cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
