@@ -10,8 +10,8 @@ from .palette import BAD, GOOD, NEUTRAL
 
 MOST_FIELDS = 14
 TOP, LINE = 38, 19  # where the first field begins, and the height of one
-VALUE, SIZE, AXIS, REACH = 82, 222, 265, 34  # columns, and how far the longest bar reaches from the axis
-MOST_LETTERS = 17
+VALUE, SIZE, AXIS, REACH = 90, 226, 266, 32  # columns, and how far the longest bar reaches from the axis
+MOST_LETTERS = 14
 
 
 def sum_drawing(fields: pd.DataFrame, bias: float, chance: float) -> str:

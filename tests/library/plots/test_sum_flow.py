@@ -17,7 +17,7 @@ def test_parts_sum_logit_and_chance_are_written():
     text = sum_drawing(FIELDS, bias=-0.1, chance=0.354)
     shown = re.findall(r"<text[^>]*>([^<]*)</text>", text)
     assert {"user", "release year", "944", "1,683", "+0.50", "−1.00", "−0.10", "z = −0.60", "click: 35 %"} <= set(shown)
-    assert "A film with a ve…" in shown and text.startswith("<svg")
+    assert "A film with a…" in shown and text.startswith("<svg")
 
 
 def test_bars_point_to_their_side_and_the_longest_is_the_largest_part():
