@@ -19,7 +19,7 @@ from recsys_lite.store import RESULTS, load_results, read_json
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
+import prose
 
 chapter = definitions("book/overview.ipynb")
 
@@ -233,7 +233,7 @@ def test_the_main_line_takes_as_long_as_the_chapter_says():
 
 
 def test_sentences_hold_the_stored_results():
-    notebook, text = read_back()
+    _, text = read_back()
     runs = load_results("movielens-100k", "click", "logistic_regression")
     assert f"AUC {runs[0]['test']['auc']:.4f}" in text, "run tools/execute.py book/overview.ipynb again"
     pair = compare_stored("movielens-100k", "click", "fm", ["logistic_regression"]).iloc[0]

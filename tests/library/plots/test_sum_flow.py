@@ -22,7 +22,8 @@ def test_parts_sum_logit_and_chance_are_written():
 
 def test_bars_point_to_their_side_and_the_longest_is_the_largest_part():
     text = sum_drawing(FIELDS, bias=-0.1, chance=0.354)
-    bars = [tuple(map(float, b)) for b in re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="13"', text)]
+    found = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="13"', text)
+    bars = [tuple(map(float, bar)) for bar in found]
     (up, half), (down, whole), _ = bars
     assert up > down and whole == 2 * half and down + whole == pytest.approx(up)
 
