@@ -188,8 +188,8 @@ OPEN = verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82])
 @pytest.mark.parametrize(
     ("signs", "dots", "says"),
     [
-        (OPEN, BETTER, "helps where the truth has FM's form"),
-        (EQUAL, BETTER, "helps where the truth has FM's form"),
+        (OPEN, BETTER, "helps for dot products of length 3"),
+        (EQUAL, BETTER, "helps for dot products of length 3"),
         (BETTER, BETTER, "helps in both forms"),
         (OPEN, OPEN, "not shown for dot products"),
         (BETTER, EQUAL, "not shown for dot products"),
@@ -204,6 +204,7 @@ def test_what_survives_follows_from_both_verdicts(signs, dots, says):
     [
         (BETTER, 0.0037, "agrees"), (BETTER, -0.0012, "disagrees"), (BETTER, 0.0, "disagrees"),
         (EQUAL, 0.001, "agrees"), (EQUAL, 0.0037, "disagrees"), (OPEN, 0.0037, "cannot be tested here: ≥ 0.057"),
+        (OPEN, 0.06, "not confirmed here: ≥ 0.057"), (OPEN, -0.06, "not confirmed here: ≥ 0.057"),
     ],
 )  # fmt: skip
 def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
