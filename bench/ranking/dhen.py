@@ -3,12 +3,12 @@
     python -m bench.ranking.dhen             all that is missing; an interrupted run goes on where it stopped
     python -m bench.ranking.dhen --fresh     everything again
 
-MovieLens *click*, 40,000 of the training rows (the same for all): one, two, four and eight layers as in the paper's
-table 2, and one layer with each module alone, each left out, and all five. Planted data with two kinds of structure
-(:func:`two_kinds`): each module alone, two together, all five; the control has labels by coin. For every version three
-rates are tried with a seed of its own and judged by validation NE. All train until the validation loss stops improving,
-and keep the best epoch. ``time`` holds the time of a training step with one to eight layers, best of several taken in
-turns, as multiples of one layer. ``four`` holds the reports of ``recsys_lite.distributed.four_processes``.
+MovieLens *click*, 100,000 of the training rows (the same for all), one to eight layers, and one layer with each module
+alone, each left out, and all five. Planted data with two kinds of structure (:func:`two_kinds`): each module alone, two
+together, all five; the control has labels by coin. Two rates are tried with a seed of its own and judged by validation
+NE: on planted data for each version, on MovieLens with the versions in :data:`DECIDE`, whose mean decides for all of
+their group. All keep the best epoch by validation. ``time`` holds the time of a training step by depth, best of several
+taken in turns, as multiples of one layer. ``four`` holds the reports of ``recsys_lite.distributed.four_processes``.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from recsys_lite.store import RESULTS
 from recsys_lite.training import fit, seed_everything
 
 FILE = RESULTS / "dhen.json"
-ROWS, CHECKED = 40_000, 10_000  # training and validation rows of MovieLens; the test part is whole
+ROWS, CHECKED = 100_000, 10_000  # training and validation rows of MovieLens; the test part is whole
 SEEDS = {"depth": range(3), "modules": range(3), "planted": range(5), "control": range(5)}
 TUNING_SEED = 100  # none of the reported ones
-RATES = (0.003, 0.01, 0.03)
+RATES = (0.003, 0.01)
 TRAINING: dict[str, dict[str, Any]] = {
-    "movielens": {"epochs": 20, "patience": 2, "batch_size": 1024, "progress": False},
+    "movielens": {"epochs": 2, "patience": 2, "batch_size": 1024, "progress": False},
     "planted": {"epochs": 20, "patience": 3, "batch_size": 250, "progress": False},
 }
-DEPTHS = (1, 2, 4, 8)
+DEPTHS = range(1, 9)
 ONE: dict[str, Any] = {"layers": 1, "dim": 8}
 ALONE: dict[str, dict[str, Any]] = {k: {"modules": [k], **ONE} for k in KINDS}
 TOGETHER: dict[str, dict[str, Any]] = {
@@ -49,13 +49,14 @@ TOGETHER: dict[str, dict[str, Any]] = {
 VERSIONS: dict[str, dict[str, dict[str, Any]]] = {
     "planted": {**ALONE, **TOGETHER},
     "control": {**ALONE, **TOGETHER},
+    "depth": {str(k): {"layers": k} for k in DEPTHS},
     "modules": {
         "all five": {"modules": KINDS, "layers": 1},
         **{f"only {k}": {"modules": [k], "layers": 1} for k in KINDS},
         **{f"without {k}": {"modules": [m for m in KINDS if m != k], "layers": 1} for k in KINDS},
     },
-    "depth": {str(k): {"layers": k} for k in DEPTHS},
 }
+DECIDE = {"depth": ["1", "4", "8"], "modules": ["all five", "only dot", "only cross"]}  # the rate of their group
 
 Job = tuple[str, dict[str, Any]]
 
@@ -123,14 +124,15 @@ def wanted(record: dict[str, Any]) -> list[Job]:
     for group, versions in VERSIONS.items():
         tuned = "planted" if group == "control" else group
         for name in versions:
-            tried = {
-                r["lr"]: r["normalized_entropy"] for r in record["tuning"] if (r["group"], r["model"]) == (tuned, name)
-            }
-            if left := [lr for lr in RATES if lr not in tried]:
-                asked = [{"group": tuned, "model": name, "lr": lr, "seed": TUNING_SEED} for lr in left]
+            judges = DECIDE.get(group, [name])
+            tried = [r for r in record["tuning"] if r["group"] == tuned and r["model"] in judges]
+            left = [(m, lr) for m in judges for lr in RATES if (m, lr) not in [(r["model"], r["lr"]) for r in tried]]
+            if left:
+                asked = [{"group": tuned, "model": m, "lr": lr, "seed": TUNING_SEED} for m, lr in left]
                 jobs += [("tuning", job) for job in asked if ("tuning", job) not in jobs]
                 continue
-            best = min(RATES, key=lambda lr: tried[lr])
+            loss = {lr: sum(r["normalized_entropy"] for r in tried if r["lr"] == lr) for lr in RATES}
+            best = min(loss, key=lambda lr: loss[lr])
             done = [r["seed"] for r in record["runs"] if r["group"] == group and r["model"] == name]
             todo = [s for s in SEEDS[group] if s not in done]
             jobs += [("runs", {"group": group, "model": name, "lr": best, "seed": s}) for s in todo]
@@ -144,7 +146,7 @@ def place(r: dict[str, Any]) -> list[float]:
 
 def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> None:
     """Fill what is missing, saving after each run."""
-    record["about"] = {"rows": ROWS, "rates": RATES, "training": TRAINING, "versions": VERSIONS}
+    record["about"] = {"rows": ROWS, "rates": RATES, "training": TRAINING, "decide": DECIDE, "versions": VERSIONS}
     pool.run(work, lambda: wanted(record), pool.into_lists(record, save, place), processes)
     if "time" not in record:
         record["time"] = step_times()
@@ -157,7 +159,7 @@ def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> Non
 def step_times(repeats: int = 8) -> list[float]:
     """Best time of a training step with 1, 2, … layers, taken in turns, as multiples of that with one layer."""
     dataset = load("movielens-100k", "click")
-    models = {k: DHEN(dataset.fields, layers=k) for k in range(1, 9)}
+    models = {k: DHEN(dataset.fields, layers=k) for k in DEPTHS}
     best = list(step_seconds(models, dataset.train[:1024], repeats).values())
     return [t / best[0] for t in best]
 
