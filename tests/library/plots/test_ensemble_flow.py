@@ -4,7 +4,10 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+import tiny
 
+from recsys_lite.models import DHEN
+from recsys_lite.notebook.ensemble_row import ensemble_row
 from recsys_lite.plots.diagrams import WIDTH
 from recsys_lite.plots.ensemble_flow import ensemble_drawing
 
@@ -33,3 +36,17 @@ def test_what_cannot_be_drawn_is_refused():
         ensemble_drawing([("X", BEFORE)], [], CHAIN)
     with pytest.raises(ValueError, match="vectors, got 31"):
         ensemble_drawing([("X", BEFORE), ("Y", pd.DataFrame([[1.0]] * 31))], [("layer", [])], CHAIN)
+
+
+@pytest.mark.parametrize(("layers", "join", "states"), [(1, "concat", 2), (3, "sum", 4), (5, "concat", 3)])
+def test_a_row_of_a_model(layers, join, states):
+    data = tiny.dataset(60)
+    model = DHEN(data.fields, dim=4, modules=["dot", "cross"], layers=layers, out=2, join=join).eval()
+    said = [t.text for t in ElementTree.fromstring(ensemble_row(model, data.test[:1])).iter(SVG + "text")]
+    width = 4 if join == "concat" else 2
+    assert sum(" × 4" in t for t in said) == states and f"X₁: vectors, {width} × 4" in said
+    assert ("layers 2 to 5" in said) == (layers == 5)
+    z = model(data.test[:1]).item()
+    assert f"{z:.2f}".replace("-", "−") in said
+    with pytest.raises(ValueError, match="one row"):
+        ensemble_row(model, data.test[:2])
