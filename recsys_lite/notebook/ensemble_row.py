@@ -42,7 +42,7 @@ def ensemble_row(model: DHEN, row: Rows) -> str:
         between.append((title, [*boxes, ("input", "+ shortcut, norm")]))
     z = float(model(row))
     chance = f"{100 / (1 + math.exp(-z)):.0f} %"
-    chain = [("mlp", "linear", f"{x[0].numel()} to 1"), ("sum", "logit", f"{z:.2f}".replace("-", "−"))]
+    chain = [("mlp", "output layer", f"{x[0].numel()} to 1"), ("sum", "logit", f"{z:.2f}".replace("-", "−"))]
     return ensemble_drawing(states, between, [*chain, ("output", "click", chance)])
 
 

@@ -12,7 +12,7 @@ from .diagrams import WIDTH, _svg
 from .palette import BLUE, BOX_COLOURS, RED
 
 GRID_LEFT, GRID_WIDE, LINE = 86, 112, 13  # of a state: where its numbers begin, how wide they are, height of a vector
-BOX_LEFT, BOX_HIGH, HEAD, GAP = 228, 22, 22, 16
+BOX_LEFT, BOX_HIGH, HEAD, GAP = 228, 22, 22, 24
 MOST_VECTORS = 30
 
 Boxes = Sequence[tuple[str, str]]
@@ -44,7 +44,7 @@ def ensemble_drawing(
         if not 1 <= len(table) <= MOST_VECTORS:
             raise ValueError(f"ensemble_drawing: expected 1 to {MOST_VECTORS} vectors, got {len(table)}")
         parts += _state(title, table, y)
-        high = HEAD + LINE * len(table)
+        high = float(HEAD + LINE * len(table))
         if k < len(layers):
             name, boxes = layers[k]
             parts.append(_text((BOX_LEFT + WIDTH) / 2, y + 14, name, 12.5, bold=True))
@@ -54,10 +54,11 @@ def ensemble_drawing(
             parts.append(
                 _arrow(f"M{GRID_LEFT + GRID_WIDE + 4} {middle:g}H{BOX_LEFT - 8}", BOX_LEFT - 4, middle, "right")
             )
-            high = max(high, HEAD + len(boxes) * (BOX_HIGH + 6))
-            low, goal = y + high + 2, y + high + GAP + HEAD + LINE * 1.5
-            bend = f"M{(BOX_LEFT + WIDTH) / 2:g} {low:g}V{goal:g}H{GRID_LEFT + GRID_WIDE + 10}"
-            parts.append(_arrow(bend, GRID_LEFT + GRID_WIDE + 4, goal, "left"))
+            foot = y + HEAD + len(boxes) * (BOX_HIGH + 6) - 6
+            high = max(high, foot - y)
+            below, centre = y + high + GAP, GRID_LEFT + GRID_WIDE / 2
+            bend = f"M{(BOX_LEFT + WIDTH) / 2:g} {foot:g}V{y + high + GAP / 2 - 2:g}H{centre:g}V{below - 4:g}"
+            parts.append(_arrow(bend, centre, below + 1, "down"))
         y += high + GAP
     return _svg("".join(parts) + _chain(chain, y), y + 48)
 
@@ -87,6 +88,6 @@ def _box(y: float, kind: str, word: str) -> str:
 
 
 def _arrow(path: str, x: float, y: float, towards: str) -> str:
-    head = f"M{x:g} {y:g}l{-7 if towards == 'right' else 7} -4v8z"
+    head = f"M{x:g} {y:g}" + {"right": "l-7 -4v8z", "down": "l-4 -7h8z"}[towards]
     line = f'<path d="{path}" fill="none" stroke="currentColor" stroke-opacity="0.6" stroke-width="1.4"/>'
     return line + f'<path d="{head}" fill="currentColor" fill-opacity="0.6"/>'
