@@ -1,8 +1,13 @@
 """The chapter's own code: loops, vectors and module are the library's, polynomials are sympy's, guards catch bugs."""
 
+import re
+import sys
 from fractions import Fraction
+from pathlib import Path
 
+import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import sympy
 import tiny
@@ -10,10 +15,18 @@ import torch
 from notebook_code import definitions
 from torch.testing import assert_close
 
+from recsys_lite.evaluation import compare_runs, compare_stored, exact
 from recsys_lite.explain import cross_strength
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import CrossNet
 from recsys_lite.models import DCN
+from recsys_lite.notebook import told
+from recsys_lite.store import RESULTS, load_results, read_json
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/dcn.ipynb")
 
@@ -118,3 +131,80 @@ def test_rescaling_a_field_changes_the_map_and_nothing_else(name):
     )
     rest = [n for n in before.index if n != name]
     assert np.allclose(after.loc[rest, rest], before.loc[rest, rest])
+
+
+def test_the_map_totals_add_rows_and_columns_of_all_layers():
+    torch.manual_seed(0)
+    model = DCN(tiny.FIELDS, dim=4, cross_layers=2, hidden=())
+    by_hand = sum(cross_strength(model, k).loc["user"].sum() + cross_strength(model, k)["user"].sum() for k in (0, 1))
+    assert chapter.map_total(model)["user"] == pytest.approx(by_hand)
+
+
+def loss(values, against):
+    return compare_runs(values, against, metric="log_loss", paired=True)
+
+
+@pytest.mark.parametrize(("found", "claimed", "says"), [
+    (loss([0.43, 0.44, 0.45], [0.45, 0.46, 0.47]), -0.0045, "agrees"),
+    (loss([0.43, 0.44, 0.45], [0.45, 0.46, 0.47]), 1.0, "disagrees"),
+    (loss([0.4300, 0.4401, 0.4500], [0.4301, 0.4400, 0.4501]), -0.0008, "agrees: both at most 0.002"),
+    (loss([0.4300, 0.4401, 0.4500], [0.4301, 0.4400, 0.4501]), -0.0045, "disagrees"),
+    (loss([0.43, 0.46, 0.45], [0.45, 0.44, 0.47]), -0.0045, "cannot be tested here: ≥ 0."),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
+    assert chapter.reading(found, claimed).startswith(says)
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "dcn.ipynb", as_version=4)
+    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
+            o.get("data", {})]  # fmt: skip
+    return notebook, said
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - minutes) <= 2 and found.minutes <= 27 and found.a_sentence < 15
+    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, said = read_back()
+    text = " ".join("\n".join(said).split())
+    assert "no difference" not in text
+    if "noise of training seeds only" not in text:
+        pytest.skip("users are drawn, too: the chapter compares predictions")
+    rivals = ["wide_deep", "deepfm", "fm", "logistic_regression"]
+    rivals += ["mlp"] if load_results("movielens-100k", "click", "mlp") else []
+    for task in ("click", "like"):
+        v = compare_stored("movielens-100k", task, "dcn", rivals).iloc[0]
+        assert f"MovieLens, {task}: {told(v)}" in text, "run tools/execute.py book/dcn.ipynb again"
+    sweep = pd.DataFrame(read_json(RESULTS / "planted_crosses.json")["movielens"])
+    both, deep = (sweep[sweep["model"] == m].sort_values("seed")["auc"] for m in ("both, 3 cross layers", "deep only"))
+    gap = compare_runs(deep.tolist(), both.tolist(), paired=True)
+    assert f"{told(gap, brief=True).split(',')[0]} [" in text
+
+
+def test_counts_of_the_converged_runs_are_shown_with_exact_intervals():
+    notebook, _ = read_back()
+    shown = str([c.outputs for c in notebook.cells if "found_table" in c.source])
+    runs = pd.DataFrame(read_json(RESULTS / "converged_crosses.json")["runs"])
+    for _, part in runs.groupby(["order", "model"]):
+        k, n = int((part["auc"] > 0.85).sum()), len(part)
+        assert f"{k} of {n} [{exact(k, n)[1]:.0%}, {exact(k, n)[2]:.0%}]" in shown
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) >= 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
