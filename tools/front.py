@@ -29,7 +29,7 @@ MODELS = {
 FAMILIES = {  # chapters of a family in the order of the tree: depth below the family's first
     "Sums and pairs": [("factorization_machines", 0), ("wide_and_deep", 1), ("deepfm", 2), ("ncf", 1)],
     "Crosses": [("dcn", 0), ("dcn_v2", 1), ("gdcn", 2)],
-    "Dots, attention, ensembles": [("autoint", 0), ("dlrm", 0), ("dhen", 1)],
+    "Dots, attention, ensembles": [("autoint", 0), ("dlrm", 0), ("dhen", 1), ("dhen_training", 2)],
     "Graphs and towers": [("lightgcn", 0), ("two_towers", 0), ("split_network", 1)],
     "Position and the whole chain": [("position_bias", 0), ("catalogue_to_screen", 0)],
     "Ground and results": [

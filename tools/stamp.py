@@ -92,10 +92,11 @@ def badges(chapter: dict[str, Any], address: dict[str, str], times: dict[str, An
     facts.append(f"{chapter['ram']} memory")
     if chapter["data"]:
         facts.append(f"data: {chapter['data']}")
-    if chapter["paper"]:
-        facts.append(f"{chapter['paper']}, {chapter['year']}")
-    # the book turns the empty download badge into a link to the notebook
-    return [*row, '<span class="rl-download"></span>', *(f"<span>{html.escape(f)}</span>" for f in facts if f)]
+    row += ['<span class="rl-download"></span>', *(f"<span>{html.escape(f)}</span>" for f in facts if f)]
+    if chapter["paper"]:  # the whole title stands in the references
+        authors, _, title = chapter["paper"].partition(", ")
+        row.append(f'<span title="{html.escape(title)}">{html.escape(authors)}, {chapter["year"]}</span>')
+    return row  # the book turns the empty download badge into a link to the notebook
 
 
 def header(
@@ -108,11 +109,18 @@ def header(
         f'<p class="rl-idea">{html.escape(chapter["idea"])}</p>',
         '<div class="rl-badges">\n' + "\n".join(badges(chapter, address, times, minutes)) + "\n</div>",
     ]
+    told = []
     if chapter["requires"]:
         links = " and ".join(f"[{titles[slug]}]({slug}.ipynb)" for slug in chapter["requires"])
-        lines.append(f"Read before: {links}.")
+        told.append(f"Read before: {links}.")
     if not address["app"]:
-        lines.append(f"Explorer: in a clone of the repository, run `make app` and open `{explorer}`.")
+        place = html.escape(chapter["explore"])  # page.js makes it a link where `make start` serves both
+        told.append(
+            f'Explorer: <span class="rl-explorer" data-place="{place}">run <code>make app</code> in a clone of the '
+            f"repository and open <code>{html.escape(explorer)}</code></span>."
+        )
+    if told:
+        lines.append(" ".join(told))
     return "\n\n".join(lines)
 
 
@@ -134,8 +142,8 @@ def stamped(notebook: Any, header_text: str, setup_text: str, slug: str) -> Any:
         if len(cells) != 1:
             raise ValueError(f"{slug}: got {len(cells)} cells with the tag {tag!r}, expected 1")
         cells[0].source = text
-        if tag == "setup":  # the book folds it, nobody reads it twice
-            cells[0].metadata["tags"] = sorted({*cells[0].metadata["tags"], "hide-input"})
+        if tag == "setup":  # the book folds it and what it prints: nobody reads them twice
+            cells[0].metadata["tags"] = sorted({*cells[0].metadata["tags"], "hide-cell"} - {"hide-input"})
     for cell in notebook.cells:  # the map that here(slug) drew before another chapter was written
         for output in cell.get("outputs", []):
             if output.get("data", {}).get("text/plain", "").startswith("[drawing] Map of the book"):

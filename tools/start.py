@@ -6,6 +6,7 @@ import functools
 import gzip
 import http.server
 import io
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import time
 import urllib.request
 import webbrowser
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 ROOT = Path(__file__).parents[1]
 BOOK = ROOT / "_build" / "html"
@@ -61,7 +62,11 @@ def compressed(path: str, changed: float) -> bytes:
 
 
 class Pages(http.server.SimpleHTTPRequestHandler):
-    """Files of the book, text compressed for browsers that take it so."""
+    """Files of the book, text compressed for browsers that take it so, and ``explorer.json`` with its address."""
+
+    def __init__(self, *args: Any, explorer: str = "", **options: Any) -> None:
+        self.explorer = explorer
+        super().__init__(*args, **options)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -69,21 +74,26 @@ class Pages(http.server.SimpleHTTPRequestHandler):
     def send_head(self) -> io.BytesIO | BinaryIO | None:
         path = Path(self.translate_path(self.path))
         takes = "gzip" in self.headers.get("Accept-Encoding", "")
+        if self.explorer and self.path.partition("?")[0] == "/explorer.json":
+            return self.told(json.dumps({"address": self.explorer}).encode(), "application/json")
         if not (takes and path.suffix in TEXT and path.is_file()):
             return super().send_head()
         body = compressed(str(path), path.stat().st_mtime)
+        return self.told(body, self.guess_type(str(path)), **{"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
+
+    def told(self, body: bytes, kind: str, **more: str) -> io.BytesIO:
+        """An answer with its headers."""
         self.send_response(200)
-        self.send_header("Content-Type", self.guess_type(str(path)))
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Vary", "Accept-Encoding")
+        for name, value in ({"Content-Type": kind, "Content-Length": str(len(body))} | more).items():
+            self.send_header(name, value)
         self.end_headers()
         return io.BytesIO(body)
 
 
-def serve_book(port: int, book: Path = BOOK) -> http.server.ThreadingHTTPServer:
-    """Serve the built book on the loopback address, in a thread of its own."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), functools.partial(Pages, directory=str(book)))
+def serve_book(port: int, book: Path = BOOK, explorer: str = "") -> http.server.ThreadingHTTPServer:
+    """Serve the built book on the loopback address, in a thread of its own; ``explorer`` is the address beside it."""
+    pages = functools.partial(Pages, directory=str(book), explorer=explorer)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), pages)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -107,7 +117,7 @@ def main() -> None:
     if not book_is_fresh():
         subprocess.run([sys.executable, "tools/build.py"], check=True)
     book, app = free_port(8000), free_port(8501)
-    server = serve_book(book)
+    server = serve_book(book, explorer=f"http://127.0.0.1:{app}")
     command = [sys.executable, "-m", "app", "--server.headless=true"]
     command += [f"--server.port={app}", "--server.address=127.0.0.1"]
     links = {**os.environ, "RECSYS_LITE_BOOK": f"http://127.0.0.1:{book}"}  # the explorer links to the chapters

@@ -32,6 +32,20 @@
       if (room && formula.getBoundingClientRect().right > room.getBoundingClientRect().right + 1) formula.classList.add("rl-wide");
     }
   }
+  // Where `make start` serves the explorer beside the book, its addresses are links; elsewhere they say what to run.
+  async function explorers() {
+    const places = document.querySelectorAll(".rl-explorer");
+    if (!places.length || !["127.0.0.1", "localhost"].includes(location.hostname)) return;
+    const found = await fetch(`${location.origin}/explorer.json`).then(r => (r.ok ? r.json() : null)).catch(() => null);
+    if (!found) return;
+    for (const place of places) {
+      const link = document.createElement("a");
+      link.href = `${found.address}/${place.dataset.place}`;
+      link.textContent = "open this chapter's example";
+      place.replaceChildren(link);
+    }
+  }
+  explorers();
   const measure = () => { formulas(); scrollers(); };
   let waiting;
   new ResizeObserver(() => { clearTimeout(waiting); waiting = setTimeout(measure, 100); }).observe(document.body);

@@ -3,6 +3,7 @@
 from .controls import explore
 from .figures import display_bundle, drawing, here, map_drawing, show, show_svg, tabs
 from .filter_table import show_filtered
+from .pair_drawing import fm_drawing
 from .row_drawing import row_drawing
 from .tables import show_table
 from .traces import show_row, show_steps
@@ -13,6 +14,7 @@ __all__ = [
     "display_bundle",
     "drawing",
     "explore",
+    "fm_drawing",
     "here",
     "map_drawing",
     "row_drawing",

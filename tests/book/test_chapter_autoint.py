@@ -1,5 +1,14 @@
 """The chapter's own code: loops, vectors and modules agree with each other and with the library."""
 
+import json
+import re
+import sys
+from itertools import chain
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from notebook_code import definitions
@@ -7,10 +16,15 @@ from tiny import FIELDS, rows
 from torch import nn
 from torch.testing import assert_close
 
-from recsys_lite.evaluation import auc
+from recsys_lite.evaluation import auc, compare_runs
 from recsys_lite.fields import Field, Vocabulary
 from recsys_lite.layers import InteractingLayer
 from recsys_lite.models import AutoInt
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/autoint.ipynb")
 
@@ -46,22 +60,11 @@ def test_the_authors_variant_is_the_librarys_option():
     assert_close(chapter.interacting_code(e, library), library(e), rtol=1e-4, atol=1e-4)
 
 
-def copied(library):
-    config = library.config
-    scratch = chapter.ScratchAutoInt(FIELDS, config["dim"], config["units"], config["heads"], config["layers"])
-    scratch.embedding.load_state_dict(library.embedding.state_dict())
-    for mine, its in zip(scratch.layers, library.layers, strict=True):
-        mine.copy(its)
-    with torch.no_grad():
-        scratch.w.copy_(library.combine.weight.view_as(scratch.w))
-    return scratch
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_the_model_with_copied_weights_is_the_librarys(seed):
     torch.manual_seed(seed)
     library = AutoInt(FIELDS, dim=6, units=3, heads=2, layers=3, std=0.5)
-    scratch, batch = copied(library), rows(20, seed)
+    scratch, batch = chapter.as_scratch(library), rows(20, seed)
     z, maps = scratch(batch)
     assert_close(z, library(batch), rtol=1e-4, atol=1e-5)
     assert_close(maps, library.attention(batch))
@@ -76,7 +79,7 @@ def test_replacing_the_weights_by_themselves_changes_nothing_and_by_others_does(
     library, batch = AutoInt(FIELDS, dim=6, units=3, std=1.0), rows(300)
     own = auc(batch.label, library(batch).detach())
     assert chapter.replaced(library, batch, lambda m: m) == pytest.approx(own, abs=1e-3)
-    z = copied(library)(batch, [m.mean(0, keepdim=True) for m in library.attention(batch)])[0]
+    z = chapter.as_scratch(library)(batch, [chapter.over_rows(m) for m in library.attention(batch)])[0]
     assert (z - library(batch)).abs().max() > 1e-3
 
 
@@ -134,3 +137,102 @@ def planted_signs(rows):
     """Mean distance from one half of the click rate of each combination of A and C."""
     cell = rows.ids[:, 0].long() * 11 + rows.ids[:, 2].long()
     return torch.stack([(rows.label[cell == c].mean() - 0.5).abs() for c in cell.unique()]).mean()
+
+
+def test_the_planted_labels_cannot_be_scored_better_than_by_the_truth():
+    for kind, low in (("pair", 0.85), ("switch", 0.85), ("coin", 0.5)):
+        best = chapter.planted(chapter_fields(), 0, kind).extras["best"]
+        assert low <= best < 0.95
+
+
+def chapter_fields():
+    sizes = {n: 2 if n == "S" else 10 for n in "ABCDS"}
+    return tuple(Field(n, "categorical", Vocabulary([f"{n}{k}" for k in range(s)])) for n, s in sizes.items())
+
+
+def test_pairs_are_ordered_by_the_mean_of_both_directions():
+    table = pd.DataFrame([[9, 0.2, 0.3], [0.4, 9, 0.0], [0.1, 0.2, 9]], list("xyz"), list("xyz"))
+    found = chapter.by_attention(table)
+    assert list(found.index) == [("x", "y"), ("x", "z"), ("y", "z")]
+    assert found.tolist() == pytest.approx([0.3, 0.2, 0.1])
+
+
+def test_a_run_is_ordered_by_its_map_whatever_the_order_of_a_pair():
+    table = [[0.1, 0.9], [0.9, 0.1]]
+    run = {"fields": ["x", "y"], "attention": [[table]], "pairs": [{"a": "y", "b": "x", "strength": 2, "log_loss": 3}]}
+    found = chapter.orders(run)
+    assert found.loc[("y", "x"), ["strength", "effect", "attention"]].tolist() == [2, 3, 0.9]
+
+
+def verdict(values, against, metric="auc"):
+    return compare_runs(values, against, metric=metric, paired=True)
+
+
+@pytest.mark.parametrize(("found", "claimed", "says"), [
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), "better", "agrees"),
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), "worse", "disagrees: better"),
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82], "log_loss"), "worse", "agrees"),
+    (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), "better", "disagrees: equal within 0.002"),
+    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), "better", "cannot be tested here: ≥ 0.057"),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
+    assert chapter.reading(found, claimed).startswith(says)
+
+
+@pytest.mark.parametrize(("k", "n", "says"), [(5, 5, "agrees"), (4, 5, "agrees"), (2, 5, "cannot"), (0, 5, "cannot"),
+                                              (0, 20, "disagrees")])  # fmt: skip
+def test_a_pair_of_the_papers_map_is_found_only_more_often_than_by_chance(k, n, says):
+    assert chapter.found_pair(k, n).startswith(says)
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "autoint.ipynb", as_version=4)
+    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
+            o.get("data", {})]  # fmt: skip
+    return notebook, said
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    told = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - told) <= 2 and found.a_sentence < 15
+    assert found.long == []
+
+
+def test_sentences_hold_the_stored_results():
+    """Run tools/execute.py book/autoint.ipynb again if this fails."""
+    from recsys_lite.notebook import told
+    from recsys_lite.store import RESULTS, load_results, read_json
+
+    text = "\n".join(read_back()[1])
+    kept = [r["test"]["auc"] for r in load_results("movielens-100k", "click", "autoint")]
+    assert f"AutoInt has AUC {np.mean(kept):.4f}" in " ".join(text.split())
+    if not load_results("movielens-100k", "click", "cross_net"):  # until then the crosses are those of the sweep
+        swept = [r["auc"] for r in read_json(RESULTS / "dcn_v2.json")["movielens"] if r["model"] == "dcn, cross only"]
+        assert told(compare_runs(kept, swept)) in text
+    assert "no difference" not in text
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) >= 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
+
+
+def test_the_primers_section_is_answered_line_by_line():
+    entries = json.loads((ROOT / "book" / "primer" / "autoint.json").read_text(encoding="utf-8"))
+    text = "\n".join(c.source for c in read_back()[0].cells if c.cell_type == "markdown")
+    headings = [*re.findall(r"^#+ +(.+)$", text, re.MULTILINE), *re.findall(r"<summary>(.*?)</summary>", text)]
+    assert {e["where"] for e in entries} <= {h.split(":")[0] for h in headings} | set(headings)
+    empty = {517, 527, 529, 531, 533, 538, 540, 543, 545, 548, 550, 553}
+    answered = set(chain.from_iterable(range(e["lines"][0], e["lines"][1] + 1) for e in entries))
+    assert set(range(518, 554)) - empty <= answered

@@ -1,7 +1,13 @@
 """The chapter's own code: loops, vectors, modules and model agree with each other and with the library."""
 
 import itertools
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
+import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import tiny
 import torch
@@ -9,11 +15,16 @@ from notebook_code import definitions
 from torch.testing import assert_close
 
 from bench.ranking.dhen import two_kinds
-from recsys_lite.distributed.hybrid import promised
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.layers import EnsembleLayer
 from recsys_lite.layers.ensemble import MODULES
 from recsys_lite.models import DHEN
+from recsys_lite.store import RESULTS, load_results, read_json
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/dhen.ipynb")
 KINDS = list(MODULES)
@@ -80,27 +91,6 @@ def test_each_mistake_fails_one_question(name):
     assert [k for k, right in enumerate(found) if not right] == wrong
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 4])
-def test_collectives_in_a_ring(ranks):
-    torch.manual_seed(0)
-    values, sent = [torch.randn(12, dtype=torch.float64) for _ in range(ranks)], {}
-    pieces = chapter.reduce_scatter(values, list(range(ranks)), sent)
-    assert_close(torch.cat(pieces), sum(values))
-    assert set(sent) == {(r, (r + 1) % ranks) for r in range(ranks)}
-    assert set(sent.values()) == {12 * (ranks - 1) // ranks}
-    gathered = chapter.all_gather(pieces, list(range(ranks)), sent)
-    assert all(torch.equal(g, gathered[0]) for g in gathered) and set(sent.values()) == {24 * (ranks - 1) // ranks}
-
-
-@pytest.mark.parametrize(("step", "copies"), [("full_step", 1), ("hybrid_step", 2)])
-def test_steps_on_paper_send_what_is_promised(step, copies):
-    gradients, sent = [torch.randn(32, dtype=torch.float64) for _ in range(4)], {}
-    pieces = getattr(chapter, step)(gradients, sent)
-    assert_close(torch.cat(pieces), torch.cat([sum(gradients)] * copies))
-    across = sum(n for (a, b), n in sent.items() if a // 2 != b // 2)
-    assert across == 2 * promised(32, 0, copies, hosts=2, per_host=2)["between"]
-
-
 def test_the_planted_data_are_those_of_the_bench():
     for seed, signal in ((0, True), (5, False)):
         ours, theirs = chapter.two_kinds(seed, signal=signal), two_kinds(seed, signal=signal)
@@ -124,7 +114,48 @@ def test_holding_a_module_at_its_mean_leaves_the_model_as_it_was():
     data = tiny.dataset(100)
     model = DHEN(data.fields, dim=8, modules=["dot", "cross"], std=0.5).eval()
     before = model(data.test)
-    table = chapter.held_at_mean(model, data.test)
-    assert table["module"].tolist() == ["layer 1, dot", "layer 1, cross", "layer 2, dot", "layer 2, cross"]
-    assert table["NE"].abs().min() > 0
+    found = chapter.silenced(model, data.test)
+    assert list(found) == ["whole model", "layer 1, dot", "layer 1, cross", "layer 2, dot", "layer 2, cross"]
+    assert_close(found["whole model"], torch.sigmoid(before))
+    assert all(not torch.equal(p, found["whole model"]) for name, p in found.items() if name != "whole model")
     assert_close(model(data.test), before)
+
+
+def test_a_triple_can_be_set_by_hand():
+    nothing = [0.0, 0, 0]
+    first = chapter.by_hand([[0.0, 1, 0], nothing, nothing], [-1.0, 0, 0])
+    second = chapter.by_hand([[0.0, 0, 1], nothing, nothing], [-1.0, 0, 0])
+    x = torch.tensor([[[2.0], [3.0], [5.0]]])
+    assert first(x).flatten().tolist() == [6.0, 3.0, 5.0]
+    assert second(first(x)).flatten().tolist() == [30.0, 3.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("word", "claimed", "difference", "said"),
+    [
+        ("better", -0.27, -0.02, "agrees"),
+        ("worse", -0.27, 0.02, "disagrees"),
+        ("equal within δ", -0.1, 0.0, "agrees"),
+        ("equal within δ", -1.5, 0.0, "disagrees"),
+        ("undecided", -1.5, 0.01, "cannot be tested here: ≥ 0.030"),
+    ],
+)
+def test_every_word_has_a_reading(word, claimed, difference, said):
+    assert chapter.reading(SimpleNamespace(word=word, difference=difference, delta=0.002), claimed, 0.03) == said
+
+
+def test_the_sentences_are_those_of_the_stored_results():
+    cells = nbformat.read(ROOT / "book" / "dhen.ipynb", as_version=4).cells
+    said = " ".join(
+        str(o["data"].get("text/markdown", "")) for c in cells for o in c.get("outputs", []) if "data" in o
+    ).replace("\n", " ")
+    area = np.mean([r["test"]["auc"] for r in load_results("movielens-100k", "click", "dhen")])
+    assert f"AUC {area:.4f} and DLRM" in said
+    runs = pd.DataFrame(read_json(RESULTS / "dhen.json")["runs"])
+    single = runs[(runs["group"] == "modules") & (runs["model"] == "only linear")]["normalized_entropy"].mean()
+    assert f"linear {single:.3f}" in said
+
+
+def test_the_main_line_is_short_and_plain():
+    found = prose.reading(nbformat.read(ROOT / "book" / "dhen.ipynb", as_version=4))
+    assert found.minutes <= 27 and found.a_sentence < 13

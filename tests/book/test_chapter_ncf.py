@@ -1,5 +1,12 @@
 """The chapter's own code: loops, vectors and module agree with each other and with the library; its guards bite."""
 
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
 import pytest
 import torch
 from notebook_code import definitions
@@ -7,9 +14,16 @@ from scipy import stats
 from torch.testing import assert_close
 
 from recsys_lite.data.leave_one_out import leave_one_out
-from recsys_lite.evaluation import evaluate_ranking, hit_rate, ndcg, score_all
+from recsys_lite.evaluation import compare_all, compare_runs, evaluate_ranking, hit_rate, ndcg, score_all
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import FM, NeuMF
+from recsys_lite.notebook import told
+from recsys_lite.store import RESULTS, read_json
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/ncf.ipynb")
 FIELDS = (Field("user", "categorical", Vocabulary(range(5))), Field("item", "categorical", Vocabulary(range(6))))
@@ -101,20 +115,65 @@ def test_the_best_approximation_keeps_what_its_rank_allows():
     assert chapter.kept(torch.eye(10), [4])[0] == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize("kind", ["product", "line", "control"])
+@pytest.mark.parametrize("kind", ["product", "line"])
 def test_planted_tables_are_of_their_kind(kind):
-    hidden = chapter.planted(kind, 0, FIELDS_150)
-    cells = torch.cat([part.ids for part in (hidden.train, hidden.validation, hidden.test)])
+    cells, label, chance = chapter.planted(kind, 0)
     assert len(cells) == len(cells.unique(dim=0)) == 18_000
-    assert 0.4 < hidden.train.label.mean() < 0.6 or kind == "line"
-    assert (chapter.planted(kind, 0, FIELDS_150).train.label == hidden.train.label).all()
-    assert (chapter.planted(kind, 1, FIELDS_150).train.label != hidden.train.label).any()
+    z = torch.logit(chance.double()).new_zeros(150, 120)
+    z[cells[:, 0], cells[:, 1]] = torch.logit(chance.double().clamp(1e-7, 1 - 1e-7))
+    if kind == "product":
+        assert torch.linalg.matrix_rank(z.clamp(-9, 9), atol=1.0) < 20
+    else:
+        assert z.max() < 4.001
+    bins = chance > 0.5
+    assert label[bins].mean() > 0.7 > 0.3 > label[~bins].mean()
+    assert (chapter.planted(kind, 0)[1] == label).all() and (chapter.planted(kind, 1)[1] != label).any()
 
 
-FIELDS_150 = (
-    Field("user", "categorical", Vocabulary(range(150))),
-    Field("item", "categorical", Vocabulary(range(120))),
-)
+def test_the_papers_four_users_fit_into_three_dimensions_and_not_into_an_arc():
+    def circle(*degrees):
+        return torch.tensor([[[np.cos(t), np.sin(t)] for t in np.deg2rad(degrees)]])
+
+    assert not chapter.in_order(circle(0.0, 30.0, 50.0, -20.0)).any()  # users 1, 2, 3 in order, 4 beside 1
+    assert chapter.in_order(circle(0.0, 100.0, 190.0, -60.0)).all()  # round the back, with angles above 90
+
+
+def test_several_models_side_by_side_are_trained_as_by_torchs_adam():
+    def score(w, x):
+        return (x @ w[0]).squeeze(2)
+
+    def loss(a, b):
+        return (a - b) ** 2
+
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 40, 3, generator=g), torch.randn(2, 40, generator=g)
+    start = torch.randn(2, 3, 1, generator=g)
+    parts = [(x, y)] * 3
+    best, at, said = chapter.train_many([start.clone()], score, loss, parts, [0.1, 0.01], 100, 0, 8)
+    for k, rate in enumerate((0.1, 0.01)):
+        w, order = start[k].clone().requires_grad_(), torch.Generator().manual_seed(0)
+        adam, seen = torch.optim.Adam([w], lr=rate), []
+        for step in range(1, 101):
+            pick = torch.randint(40, (8,), generator=order)
+            adam.zero_grad()
+            loss((x[k, pick] @ w).squeeze(1), y[k, pick]).mean().backward()
+            adam.step()
+            if step % 50 == 0:
+                seen.append(loss((x[k] @ w).squeeze(1), y[k]).mean().item())
+        assert best[k].item() == pytest.approx(min(seen), rel=1e-4)
+        assert at[k] == 50 * (1 + int(np.argmin(seen)))
+        assert loss(said[k], y[k]).mean().item() == pytest.approx(min(seen), rel=1e-4)
+
+
+def test_towers_and_tables_side_by_side_are_those_of_one_model():
+    g = torch.Generator().manual_seed(0)
+    w = chapter.tower_of([4, 5, 1], 3, g)
+    x = torch.randn(3, 7, 4, generator=g)
+    for k in range(3):
+        one = torch.relu(x[k] @ w[0][k] + w[1][k]) @ w[2][k] + w[3][k]
+        assert_close(chapter.through(w, x)[k], one.squeeze(1))
+    table, ids = torch.randn(3, 6, 2, generator=g), torch.randint(6, (3, 9), generator=g)
+    assert_close(chapter.look_up(table, ids)[2], table[2, ids[2]])
 
 
 def test_the_counter_knows_the_held_out_items_only_if_they_were_spared():
@@ -143,9 +202,75 @@ def test_counted_parameters_are_those_of_the_models():
     assert {name: model.parameter_count for name, model in built.items()} == counted.to_dict()
 
 
-def test_verdicts_need_an_interval_on_one_side_of_zero():
-    assert [chapter.verdict(*x) for x in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))] == [
-        "better",
-        "worse",
-        "no difference",
-    ]
+def verdict(a, b):
+    return compare_runs(a, b, metric="hr@10", paired=True)
+
+
+@pytest.mark.parametrize(("found", "size", "says"), [
+    (verdict([0.52, 0.53, 0.54], [0.50, 0.51, 0.52]), 0.034, "agrees"),
+    (verdict([0.50, 0.51, 0.52], [0.52, 0.53, 0.54]), 0.034, "disagrees"),
+    (verdict([0.50, 0.51, 0.52], [0.52, 0.53, 0.54]), None, "disagrees"),
+    (verdict([0.500, 0.511, 0.520], [0.501, 0.510, 0.521]), 0.034, "disagrees"),
+    (verdict([0.500, 0.511, 0.520], [0.501, 0.510, 0.521]), 0.005, "agrees"),
+    (verdict([0.52, 0.50, 0.54], [0.50, 0.51, 0.52]), 0.02, "cannot be tested here: ≥ 0.0"),
+    (verdict([0.52, 0.50, 0.54], [0.50, 0.51, 0.52]), None, "cannot be tested here: ≥ 0.0"),
+    (verdict([0.52, 0.50, 0.54], [0.50, 0.51, 0.52]), 0.3, "disagrees: not by as much"),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, size, says):
+    assert chapter.reading(found, size).startswith(says)
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "ncf.ipynb", as_version=4)
+    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
+            o.get("data", {})]  # fmt: skip
+    return notebook, said
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - told_minutes) <= 2 and found.a_sentence < 15
+    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, said = read_back()
+    text = " ".join("\n".join(said).split())
+    record = read_json(RESULTS / "ncf.json")
+    names = ["mf", "gmf", *(f"mlp_{k}" for k in range(5)), "neumf", "neumf_pretrained"]
+    hits = {m: np.array([np.array(r.split(), int) < 10 for r in record["ranks"][m].values()], float) for m in names}
+    for v in compare_all(hits, against="mf", metric="hr@10").itertuples():
+        if v.model in ("neumf", "mlp_3"):
+            assert told(v) in text, "run tools/execute.py book/ncf.ipynb again"
+    assert f"{hits['neumf'].mean():.1%}" in text and "no difference" not in text
+    notebook, _ = read_back()
+    (table,) = [o["data"]["text/plain"] for c in notebook.cells for o in c.get("outputs", [])
+                if "claim, number, data" in o.get("data", {}).get("text/plain", "")]  # fmt: skip
+    agrees, disagrees = (len(re.findall(rf"\b{word}\b", table)) for word in ("agrees", "disagrees"))
+    assert f"we agree in {agrees} and disagree in {disagrees};" in text
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) >= 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
+
+
+def test_every_line_of_the_primers_section_is_answered_under_a_heading_that_exists():
+    notebook, _ = read_back()
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    entries = json.loads((ROOT / "book" / "primer" / "ncf.json").read_text(encoding="utf-8"))
+    lines = {k for e in entries for k in range(e["lines"][0], e["lines"][1] + 1)}
+    assert {374, 375, 377, 379, 380, 382, 384, 385, 389, 390, 391} <= lines
+    for e in entries:
+        assert f"## {e['where']}" in text or f"<summary>{e['where']}</summary>" in text, e["where"]

@@ -1,7 +1,9 @@
 """The chapter's own code against the library, scikit-learn, planted truth and plain simulation."""
 
 import re
+import sys
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,14 @@ from sklearn import metrics as sk
 from tiny import dataset as tiny
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from recsys_lite.evaluation import metrics
+from recsys_lite.evaluation import compare_runs, compare_stored, metrics
 from recsys_lite.models import LogisticRegression
-from recsys_lite.store import RESULTS, read_json
+from recsys_lite.notebook import told
+from recsys_lite.store import RESULTS, load_results, read_json
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose
 
 chapter = definitions("book/overview.ipynb")
 
@@ -182,3 +189,69 @@ def test_published_results_name_protocol_source_and_mark():
     one = [e for e in published["entries"] if e["protocol"] == "criteo_x4_001"]
     assert len(one) == 33 and {e["mark"] for e in one} == {"V"} and {e["source"] for e in one} == {"zhu2021bars"}
     assert sum(published["protocols"]["criteo_x4_001"]["rows"].values()) == 45_840_617
+
+
+def verdict(values, against):
+    return compare_runs(values, against, paired=True)
+
+
+@pytest.mark.parametrize(("found", "claimed", "says"), [
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), 0.0152, "agrees"),
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), -0.01, "disagrees"),
+    (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 0.001, "agrees"),
+    (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 0.0152, "disagrees"),
+    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 0.0152, "cannot be tested here: ≥ 0.057"),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
+    assert chapter.reading(found, claimed).startswith(says)
+
+
+def test_an_interval_over_users_is_wider_where_users_differ():
+    random, users = np.random.default_rng(0), np.repeat(np.arange(60), 20)
+    skill = random.normal(1, 2, 60)[users]
+    label = (random.random(1200) < 0.4).astype(float)
+    score = random.normal(size=1200) + skill * label
+    area, low, high = chapter.users_interval(label, score, users)
+    _, over_rows, _ = metrics.auc_interval(label, score)
+    assert area == pytest.approx(metrics.auc(label, score)) and low < over_rows < area < high
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "overview.ipynb", as_version=4)
+    data = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
+    return notebook, "\n".join(d["text/markdown"] for d in data if "text/markdown" in d)
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    said = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - said) <= 1 and found.minutes <= 27 and found.a_sentence < 13 and found.long == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, text = read_back()
+    runs = load_results("movielens-100k", "click", "logistic_regression")
+    assert f"AUC {runs[0]['test']['auc']:.4f}" in text, "run tools/execute.py book/overview.ipynb again"
+    pair = compare_stored("movielens-100k", "click", "fm", ["logistic_regression"]).iloc[0]
+    assert f"FM against logistic regression is {told(pair, brief=True)}" in " ".join(text.split())
+    assert "no difference" not in text and "not told apart" not in text
+
+
+def test_no_table_ranks_models_on_the_criteo_sample():
+    notebook, _ = read_back()
+    source = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    assert 'load_results("criteo-sample"' not in source and 'compare_stored("criteo-sample"' not in source
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) == 3 and all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == 3 and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)

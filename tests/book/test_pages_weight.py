@@ -17,6 +17,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import start
 
+from recsys_lite.store.chapters import CHAPTERS
+
 pytestmark = pytest.mark.slow("builds the book, serves it and opens its pages in a browser")
 MOST = 1_500_000  # bytes of a chapter until its first figure is drawn
 SOON = 1000  # ms from the request to the first paint
@@ -25,7 +27,7 @@ SOON = 1000  # ms from the request to the first paint
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     port = start.free_port(8730)
-    server = start.serve_book(port, built_book()[0])
+    server = start.serve_book(port, built_book()[0], "http://127.0.0.1:1")
     yield f"http://127.0.0.1:{port}"
     server.shutdown()
 
@@ -49,6 +51,19 @@ def test_a_chapter_is_light_until_its_first_figure(browser: Browser, address: st
     assert any("plotly" in url for url in sizes)
     assert sum(sizes.values()) <= MOST, sorted(sizes.items(), key=lambda item: -item[1])[:5]
     page.context.close()
+
+
+def test_explorer_addresses_are_links_where_both_are_served(browser: Browser, address: str) -> None:
+    page, _ = opened(browser, f"{address}/book/{SLUGS[3]}.html")
+    link = page.locator(".rl-explorer a")
+    link.wait_for(timeout=WAIT)
+    chapter = next(c for c in CHAPTERS if c["slug"] == SLUGS[3])
+    assert link.get_attribute("href") == f"http://127.0.0.1:1/{chapter['explore']}"
+    page.context.close()
+    page = browser.new_page()
+    page.goto((built_book()[0] / "book" / f"{SLUGS[3]}.html").as_uri())
+    assert "make app" in page.locator(".rl-explorer").inner_text() and page.locator(".rl-explorer a").count() == 0
+    page.close()
 
 
 @pytest.mark.parametrize("name", ["glossary", "timeline"])

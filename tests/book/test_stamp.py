@@ -129,7 +129,7 @@ def test_header_without_addresses_has_no_link_elsewhere() -> None:
 
 def test_header_tells_run_time_and_paper() -> None:
     text = stamp.header(CHAPTER, SET, {"x": {"seconds": 40, "cores": 2}}, {"overview": "Overview"})
-    assert "runs in about 40 s on 2 cores" in text and "Some, Paper, 2010" in text and "make app" not in text
+    assert "runs in about 40 s on 2 cores" in text and 'title="Paper">Some, 2010<' in text and "make app" not in text
 
 
 def test_setup_is_python_and_installs_only_from_the_address() -> None:
