@@ -42,7 +42,7 @@ def orders(task: str, seed: int, letters: int = 8, back: int = 1, rows: int = 20
     Example:
         >>> data = orders("before", 0)
         >>> "".join(data.fields[2].vocabulary.label(i) for i in data.train.bags["letters"][0].flip(0).tolist())
-        'dbfghaec'
+        'cadfbegh'
     """
     if task not in TASKS:
         raise ValueError(f"orders: unknown task {task!r}; there are {', '.join(TASKS)}")
