@@ -16,7 +16,12 @@ def test_a_block_is_pytorchs_layer_without_projection_and_biases():
     with torch.no_grad():
         attention.in_proj_weight.copy_(torch.cat([m.weight for m in (ours.query, ours.key, ours.value)]))
         attention.in_proj_bias.zero_(), attention.out_proj.bias.zero_(), attention.out_proj.weight.copy_(torch.eye(4))
-    for mine, name in ((ours.inner, "linear1"), (ours.outer, "linear2"), (ours.before, "norm1"), (ours.between, "norm2")):
+    for mine, name in (
+        (ours.inner, "linear1"),
+        (ours.outer, "linear2"),
+        (ours.before, "norm1"),
+        (ours.between, "norm2"),
+    ):
         theirs.get_submodule(name).load_state_dict(mine.state_dict())
     x = torch.randn(3, 5, 4)
     assert_close(ours(x), theirs(x, nn.Transformer.generate_square_subsequent_mask(5)), rtol=1e-4, atol=1e-5)
