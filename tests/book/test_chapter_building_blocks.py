@@ -1,5 +1,12 @@
 """The chapter's own code: loops, vectors and modules agree with each other and with the library; its guards bite."""
 
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
 import pytest
 import torch
 from notebook_code import definitions
@@ -7,19 +14,22 @@ from small import small
 from tiny import filled
 from torch.testing import assert_close
 
+from recsys_lite.evaluation import compare_all, compare_runs
 from recsys_lite.explain import item_map
-from recsys_lite.fields import Field, Vocabulary
 from recsys_lite.layers import MLP
+from recsys_lite.layers.causal import CausalAttention
 from recsys_lite.layers.convolution import TextConvolution
 from recsys_lite.layers.recurrent import Recurrent
-from recsys_lite.models import FieldMLP, NextItem, TextCNN
+from recsys_lite.models import NextItem
+from recsys_lite.notebook import told
+from recsys_lite.store import RESULTS, read_json
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/building_blocks.ipynb")
-PLANTED = (
-    Field("user", "categorical", Vocabulary(range(6))),
-    Field("film", "categorical", Vocabulary(range(6))),
-    Field("letters", "history", Vocabulary(list("abcdefgh")), length=8),
-)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1, 1), (3, 5, 4, 2, 3), (4, 3, 2, 5, 4)])
@@ -80,28 +90,31 @@ def test_the_guard_passes_right_code_and_catches_both_mistakes():
     x, lengths = torch.randn(8, 5, 4), torch.tensor([1, 2, 3, 4, 5, 5, 2, 1])
     assert not chapter.padding_changes(net, x, lengths)
     assert not chapter.padding_changes(lambda x, n: layer(x, torch.arange(x.shape[1]) < n[:, None]), x, lengths)
-    assert chapter.padding_changes(chapter.last_place(net), x, lengths)
+    assert chapter.padding_changes(chapter.last_position(net), x, lengths)
     assert chapter.padding_changes(chapter.all_windows(layer), x, lengths)
 
 
-def test_planted_labels_follow_their_rule_and_the_control_none():
-    for task, share in (("together", 0.5), ("next to", 0.25), ("before", 0.5), ("random", 0.5)):
-        data = chapter.planted(task, 0, PLANTED)
-        strings, y = data.train.bags["letters"], data.train.label
-        assert (strings.sort(1).values == torch.arange(1, 9)).all()  # the same letters in every row
-        a, b = strings.eq(1).int().argmax(1), strings.eq(2).int().argmax(1)
-        rule = {"next to": (a - b).abs() == 1, "before": a < b, "together": data.train.ids.sum(1) % 2 == 0}
-        assert abs(y.mean() - share) < 0.05
-        assert all((y.bool() == r).all() == (name == task) for name, r in rule.items())
+@pytest.mark.parametrize("shape", [(1, 1, 2), (4, 5, 6)])
+def test_attention_agrees_in_loops_in_vectors_and_in_the_library(shape):
+    torch.manual_seed(4)
+    B, T, d = shape
+    x, n = torch.randn(B, T, d), torch.randint(0, T + 1, (B,))
+    Q, K, V = torch.randn(3, d, d)
+    found, weights = chapter.attend(x, Q, K, V)
+    assert_close(torch.stack([chapter.attention_loops(row, Q, K, V) for row in x]), found, rtol=1e-4, atol=1e-5)
+    assert_close(weights.sum(2), torch.ones(B, T))
+    assert (weights.triu(1) == 0).all()
+    ours, theirs = chapter.ScratchAttention(d, 8), CausalAttention(d, 8, blocks=1)
+    chapter.copied(ours, theirs)
+    assert_close(ours(x, n), theirs(x, n), rtol=1e-4, atol=1e-6)
+    assert sum(p.numel() for p in ours.parameters()) == sum(p.numel() for p in theirs.parameters())
 
 
-def test_models_of_the_table_are_what_their_names_say():
-    kinds = {"no hidden layer": FieldMLP, "hidden layer": FieldMLP, "filters, k = 2": TextCNN, "LSTM": chapter.Reader}
-    some = chapter.planted("before", 0, PLANTED).test
-    for name, kind in kinds.items():
-        model = chapter.build(name, PLANTED)
-        assert isinstance(model, kind) and model(some).shape == (len(some),)
-    assert len(chapter.build("no hidden layer", PLANTED).mlp) == 1
+def test_the_test_of_the_future_catches_a_missing_mask():
+    torch.manual_seed(5)
+    x, (Q, K, V) = torch.randn(2, 4, 3), torch.randn(3, 3, 3)
+    assert not chapter.sees_later(lambda t: chapter.attend(t, Q, K, V)[0], x)
+    assert chapter.sees_later(lambda t: ((t @ Q.T) @ (t @ K.T).mT).softmax(2) @ (t @ V.T), x)
 
 
 def test_map_and_neighbours_are_the_librarys():
@@ -116,37 +129,86 @@ def test_map_and_neighbours_are_the_librarys():
     assert chapter.genres_of(bag, 3).int().tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
 
 
-def test_the_map_opens_at_the_genre_given_and_colours_its_films():
-    sets, near = torch.tensor([[True, False], [False, True], [True, True]]), torch.tensor([[1, 2], [0, 2], [0, 1]])
-    draw = chapter.genre_map("a", torch.rand(3, 2), near, ["x", "y", "z"], sets, {"a": 0, "b": 1}, torch.ones(3) > 0)
-    assert [len(trace.x) for trace in draw().data] == [1, 2] and draw().layout.title.text == "a"
-    assert [len(trace.x) for trace in draw("b").data] == [1, 2] and "near: y; z" in draw().data[1].text[0]
-    few = chapter.genre_map(
-        "a", torch.rand(3, 2), near, ["x", "y", "z"], sets, {"a": 0}, torch.tensor([True, True, False])
-    )
-    assert [len(trace.x) for trace in few().data] == [1, 1] and few().data[0].text is None
-
-
 def test_taking_out_a_film_moves_a_mean_the_same_wherever_it_stood():
+    torch.manual_seed(6)
     model = NextItem(small(), 4, "mean", std=1.0)
     with torch.no_grad():
         model.project.bias.zero_()
-        moved = chapter.reach(model, torch.tensor([[3, 3, 3]]))
-        other = chapter.reach(NextItem(small(), 4, "lstm", std=1.0), torch.tensor([[1, 2, 3]]))
-    assert moved == pytest.approx([0, 0, 0], abs=1e-6) and len(set(other)) == 3
+    mean = chapter.reach(model, torch.tensor([[3, 3, 3, 1]]))[0]
+    assert mean[:3] == pytest.approx([float(mean[0])] * 3) and mean.sum() == pytest.approx(1)
+    other = chapter.reach(NextItem(small(), 4, "lstm", std=1.0), torch.tensor([[1, 2, 3]]))[0]
+    assert len(set(other.tolist())) == 3 and other.sum() == pytest.approx(1)
 
 
-def test_counted_parameters_are_those_of_the_layers():
-    for sizes in (
-        {"F": 3, "d": 4, "L": 9, "k": 2, "C": 5, "n": 6, "H": 7},
-        {"F": 1, "d": 1, "L": 1, "k": 1, "C": 1, "n": 1, "H": 1},
-    ):
-        F, d, k, C, H = (sizes[name] for name in "FdkCH")
-        blocks = [MLP(F * d, (64, 32), outputs=1, last_bias=False), TextConvolution(d, C, (k,)), Recurrent(d, H)]
-        expected = [sum(p.numel() for p in block.parameters()) for block in blocks]
-        assert chapter.counted(**sizes)["parameters"].tolist() == expected
+@pytest.mark.parametrize("F, d, L, k, C, n, H", [(3, 4, 9, 2, 5, 6, 7), (1, 1, 1, 1, 1, 1, 1)])
+def test_counted_parameters_are_those_of_the_layers(F, d, L, k, C, n, H):
+    blocks = [MLP(F * d, (64, 32), outputs=1, last_bias=False), TextConvolution(d, C, (k,)), Recurrent(H, H),
+              CausalAttention(H, n, blocks=1)]  # fmt: skip
+    expected = [sum(p.numel() for p in block.parameters()) for block in blocks]
+    assert chapter.counted(F, d, L, k, C, n, H)["parameters"].tolist() == expected
 
 
-def test_verdicts_need_an_interval_on_one_side_of_zero():
-    told = [chapter.verdict(*x) for x in ((0.1, 0.2), (-0.2, -0.1), (-0.1, 0.1))]
-    assert told == ["better", "worse", "no difference shown"]
+def runs(a, b):
+    return compare_runs(a, b, paired=True)
+
+
+@pytest.mark.parametrize(("found", "claimed", "says"), [
+    (runs([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), 0.5, "agrees"),
+    (runs([0.80, 0.81, 0.82], [0.82, 0.83, 0.84]), 0.5, "disagrees"),
+    (runs([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), 0.5, "disagrees"),
+    (runs([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), 0.5, "cannot be tested here: ≥ 0.057"),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
+    assert chapter.reading(found, claimed).startswith(says)
+
+
+@pytest.mark.parametrize(("word", "says"), [
+    ("better", "is a gain"), ("worse", "is a loss"), ("equal within δ", "is negligible"), ("undecided", "stays open"),
+])  # fmt: skip
+def test_a_part_of_a_difference_is_said_by_its_word(word, says):
+    assert chapter.part_of(SimpleNamespace(word=word)) == says
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "building_blocks.ipynb", as_version=4)
+    outputs = [o["data"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
+    return notebook, "\n".join(data["text/markdown"] for data in outputs if "text/markdown" in data)
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - told_minutes) <= 2 and found.minutes <= 27 and found.a_sentence < 15
+    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, said = read_back()
+    stored = read_json(RESULTS / "next_item.json")
+    names = ("mean", "lstm", "attention", "lstm shuffled", "attention shuffled")
+    users = {m: [r["ndcg@20"] for r in stored["runs"] if (r["task"], r["model"]) == ("films", m)] for m in names}
+    users = {m: np.array(v) for m, v in users.items() if v}
+    pairs = [("lstm", "mean"), ("attention", "mean"), ("attention", "lstm"), ("lstm", "lstm shuffled"),
+             ("attention", "attention shuffled")]  # fmt: skip
+    pairs = [pair for pair in pairs if set(pair) <= set(users)]
+    assert len(pairs) >= 3
+    for v in compare_all(users, pairs=pairs, metric="ndcg@20").itertuples():
+        assert told(v) in said, "run tools/execute.py book/building_blocks.ipynb again"
+    assert "no difference" not in said
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    wrong = [
+        line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line or "noqa" in line
+    ]
+    assert wrong == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) == 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
+    assert len([c for c in cells if "assert ask(" in c.source]) == len(asked)
