@@ -92,8 +92,10 @@ class HashedCrosses(nn.Module):
     def forward(self, rows: Rows) -> Tensor:
         if not self.crosses:
             return self.weight.new_zeros(rows.ids.shape[0], 0)
-        parts = []
+        indices, counted = [], []
         for k in range(len(self.crosses)):
             values, counts = self.combinations(rows, k)
-            parts.append((self.weight[self.bucket(k, values)] * counts).sum(1))
-        return torch.stack(parts, 1)  # (B, K)
+            indices.append(self.bucket(k, values))
+            counted.append(counts)
+        weights = self.weight[torch.cat(indices, 1)] * torch.cat(counted, 1)  # one gather: one gradient of the table
+        return torch.stack([w.sum(1) for w in weights.split([c.shape[1] for c in counted], 1)], 1)  # (B, K)

@@ -1,13 +1,26 @@
-"""The chapter's own code: loops, hashed vectors and module agree with each other and with the library."""
+"""The chapter's own code agrees with the library; its planted data is what it says; its sentences hold the results."""
 
+import json
+import re
+import sys
+from pathlib import Path
+
+import nbformat
 import pytest
 import torch
 from notebook_code import definitions
 from torch.testing import assert_close
 
+from recsys_lite.evaluation import compare_runs, compare_stored
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models import WideDeep
+from recsys_lite.notebook import told
 from recsys_lite.training import FTRL
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import prose  # noqa: E402
 
 chapter = definitions("book/wide_and_deep.ipynb")
 
@@ -56,11 +69,11 @@ def test_ftrl_from_scratch_is_the_librarys():
     torch.manual_seed(0)
     weight = torch.nn.Parameter(torch.zeros(40, dtype=torch.float64))
     optimizer = FTRL([weight], lr=0.2, beta=0.7, l1=0.3)
-    w, z, n = (torch.zeros(40, dtype=torch.float64) for _ in range(3))
+    w, s, q = (torch.zeros(40, dtype=torch.float64) for _ in range(3))
     for _ in range(25):
         weight.grad = torch.randn(40, dtype=torch.float64) * (torch.rand(40) < 0.3)
         optimizer.step()
-        w, z, n = chapter.ftrl_step(w, weight.grad, z, n, 0.2, 0.7, 0.3)
+        w, s, q = chapter.ftrl_step(w, weight.grad, s, q, 0.2, 0.7, 0.3)
         assert_close(weight.data, w)
     assert 0 < (w == 0).sum() < 40
 
@@ -69,3 +82,116 @@ def test_the_guard_tells_a_real_wide_part_from_a_linear_term():
     fields = [Field(n, "categorical", Vocabulary(["0", "1"])) for n in "ab"]
     assert not chapter.is_really_wide(WideDeep(fields, [], use_deep=False))
     assert chapter.is_really_wide(WideDeep(fields, [("a", "b")], use_deep=False))
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.3])
+def test_the_lazy_ftrl_is_the_librarys_for_every_shape(l1):
+    torch.manual_seed(0)
+    shapes = [(), (7,), (5, 3)]
+    ours, theirs = ([torch.nn.Parameter(torch.zeros(s, dtype=torch.float64)) for s in shapes] for _ in range(2))
+    lazy, full = (kind(ps, lr=0.2, beta=0.7, l1=l1) for kind, ps in ((chapter.LazyFTRL, ours), (FTRL, theirs)))
+    for _ in range(12):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = b.grad = torch.randn(a.shape, dtype=torch.float64) * (torch.rand(a.shape) < 0.4)
+        lazy.step()
+        full.step()
+        for a, b in zip(ours, theirs, strict=True):
+            assert_close(a.data, b.data)
+
+
+def test_without_penalty_a_step_of_ftrl_is_gradient_descent_with_the_new_rate():
+    w, g, q = torch.tensor([0.4]), torch.tensor([1.5]), torch.tensor([2.0])
+    s = -w * (1.0 + q.sqrt()) / 0.5  # the sum that belongs to w
+    new, _, q_new = chapter.ftrl_step(w, g, s, q, 0.5, 1.0, 0.0)
+    assert_close(new, w - 0.5 / (1.0 + q_new.sqrt()) * g)
+
+
+def test_the_planted_table_is_a_rule_with_exceptions_and_hides_new_combinations_from_training():
+    dataset, z, odd, new = chapter.planted(3, exceptions=0.25)
+    a, b = dataset.train.ids.long().T
+    assert not new[a, b].any() and new[tuple(dataset.test.ids.long().T)].float().mean() == pytest.approx(0.2, abs=0.05)
+    first, second = dataset.extras["sign"]
+    assert_close(z, 2 * first[:, None] * second * torch.where(odd, -1.0, 1.0))
+    assert odd.float().mean() == pytest.approx(0.25, abs=0.05)
+    clicked = dataset.train.label[z[a, b] > 0].mean().item()
+    assert clicked == pytest.approx(torch.sigmoid(torch.tensor(2.0)).item(), abs=0.02)
+    assert [len(part) for part in (dataset.train, dataset.validation, dataset.test)] == [12_000, 3_000, 6_000]
+
+
+def test_the_product_of_three_has_no_information_in_two_of_its_fields():
+    dataset, z = chapter.product_of_three(0)
+    assert set(z.tolist()) == {-2.0, 2.0} and len(z) == len(dataset.test)
+    ids = dataset.test.ids.long()
+    for c in (0, 1, 2):
+        for value in (1, 2):
+            assert z[ids[:, c] == value].mean().abs() < 0.9  # a single value says little, whatever the two others are
+
+
+def test_the_best_approximation_of_exceptions_keeps_d_of_forty():
+    table = torch.eye(40)
+    assert [round(chapter.kept(table, d), 4) for d in (1, 8, 40)] == [0.025, 0.2, 1.0]
+
+
+def verdict(values, against):
+    return compare_runs(values, against, paired=True)
+
+
+@pytest.mark.parametrize(("found", "claimed", "size", "says"), [
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), "better", 0.006, "agrees"),
+    (verdict([0.82, 0.83, 0.84], [0.80, 0.81, 0.82]), "worse", 0.004, "disagrees"),
+    (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), "better", 0.002, "agrees"),
+    (verdict([0.8000, 0.8101, 0.8200], [0.8001, 0.8100, 0.8201]), "better", 0.006, "disagrees"),
+    (verdict([0.82, 0.80, 0.84], [0.80, 0.81, 0.82]), "better", 0.006, "cannot be tested here: ≥ 0.057"),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, size, says):
+    assert chapter.reading(found, claimed, size).startswith(says)
+
+
+# What the reader sees
+
+
+def read_back():
+    notebook = nbformat.read(ROOT / "book" / "wide_and_deep.ipynb", as_version=4)
+    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
+            o.get("data", {})]  # fmt: skip
+    return notebook, "\n".join(said)
+
+
+def test_the_main_line_takes_as_long_as_the_chapter_says():
+    notebook, _ = read_back()
+    found = prose.reading(notebook)
+    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
+    assert abs(found.minutes - told_minutes) <= 2 and found.minutes <= 27 and found.a_sentence < 15
+    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
+
+
+def test_sentences_hold_the_stored_results():
+    _, text = read_back()
+    for task in ("click", "like"):
+        rivals = ["fm", "logistic_regression", "deepfm"]
+        v = compare_stored("movielens-100k", task, "wide_deep", rivals).iloc[0]
+        if "noise of training seeds only" in text:  # as long as no predictions are stored
+            assert f"On MovieLens, {task}: {told(v)}" in text, "run tools/execute.py book/wide_and_deep.ipynb again"
+        assert f"On MovieLens, {task}: " in text
+    assert "no difference" not in text
+
+
+def test_lines_of_code_fit_and_no_check_shows_its_answer():
+    notebook, _ = read_back()
+    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
+    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
+    asked = [c for c in cells if "= ask(answer" in c.source]
+    assert len(asked) >= 3 and all("None" in c.source for c in asked)
+    assert all("Not answered yet" in c.outputs[-1]["text"] for c in asked)
+    answers = [c for c in cells if "assert ask(" in c.source]
+    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
+
+
+def test_the_primers_section_is_answered_at_headings_that_exist():
+    notebook, _ = read_back()
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    headings = set(re.findall(r"^#+ +(.+)$", text, re.MULTILINE)) | set(re.findall(r"<summary>(.*?)</summary>", text))
+    said = json.loads((ROOT / "book" / "primer" / "wide_and_deep.json").read_text(encoding="utf-8"))
+    assert [e["where"] for e in said if e["where"] not in headings] == []
+    covered = {n for e in said for n in range(e["lines"][0], e["lines"][1] + 1)}
+    assert covered >= set(range(114, 291))
