@@ -22,7 +22,7 @@ def dot_drawing(dots: pd.DataFrame, numbers: Steps, categories: Steps, chain: St
 
     Args:
         dots: symmetric table of the dot products of one row; only what is below the diagonal is drawn. Blue is above 0,
-            red below, opacity grows with the root of the size; the largest gets a frame.
+            orange below, opacity grows with the root of the size; the largest gets a frame.
         numbers, categories: boxes on the left, from top to bottom: kind (a key of ``BOX_COLOURS``), name, size.
         chain: what follows, from left to right, in the same form.
 

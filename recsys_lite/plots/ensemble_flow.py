@@ -27,7 +27,7 @@ def ensemble_drawing(
 
     Args:
         states: title and numbers of :math:`X_0`, :math:`X_1`, … in one row, a line for each vector, a column for each
-            of its d entries. Blue is above 0, red below; opacity is the root of the size, over the state's largest.
+            of its d entries. Blue is above 0, orange below; opacity is the root of the size, over the state's largest.
         layers: what stands between two states: a title and boxes from top to bottom, each a kind (a key of
             ``BOX_COLOURS``) and a name. One less than there are states.
         chain: what follows the last state, from left to right: kind, name, note.

@@ -20,7 +20,7 @@ def pair_drawing(
 
     Args:
         pairs: field by field, symmetric, the term of each pair; the diagonal holds the pairs within a bag. Blue raises
-            the logit, red lowers it; the largest off the diagonal gets a frame.
+            the logit, orange lowers it; the largest off the diagonal gets a frame.
         weights: field -> the part of its weights.
         chain: what follows, from left to right: the sign before the box, its kind (a key of ``BOX_COLOURS``), its name,
             and its size or number.
