@@ -14,7 +14,7 @@ import chapters as book  # noqa: E402
 import status  # noqa: E402
 
 #: benchmarks of many hours that no page reads yet; a name goes when its file is there
-NOT_YET = {"optimizers", "study", "verdicts"}
+NOT_YET = {"optimizers", "verdicts"}
 
 
 def test_every_results_file_has_the_command_that_makes_it():
