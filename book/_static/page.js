@@ -5,7 +5,7 @@
     "div.highlight pre": "code or output", "mjx-container:is([display=true], .rl-wide)": "formula", "div.cell_output": "output", ".rl-table": "table",
     ".pst-scrollable-table-container": "table", ".rl-svg > div": "drawing",
   };
-  const edge = box => box.classList.toggle("rl-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+  const edge = box => box.classList.toggle("rl-more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
   function scrollers() {
     for (const [selector, name] of Object.entries(SCROLLERS)) {
       for (const box of document.querySelectorAll(`.bd-article ${selector}`)) {

@@ -75,6 +75,8 @@ def _strip(column: int) -> float:
 def _text(
     x: float, y: float, words: str, size: float, anchor: str = "middle", more: str = "", bold: bool = False
 ) -> str:
+    if not words:
+        return ""
     weight = ' font-weight="600"' if bold else ""
     place = f'x="{x:g}" y="{y:g}" text-anchor="{anchor}" font-size="{size:g}"'
     return f"<text {place}{weight}{more}>{html.escape(words)}</text>"
