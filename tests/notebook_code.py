@@ -26,6 +26,13 @@ def definitions(path: str) -> SimpleNamespace:
     return SimpleNamespace(**names)
 
 
+def read_back(slug: str) -> tuple[Any, str]:
+    """A chapter's stored notebook, and the sentences that its cells made."""
+    notebook = nbformat.read(ROOT / "book" / f"{slug}.ipynb", as_version=4)
+    made = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
+    return notebook, "\n".join(data["text/markdown"] for data in made if "text/markdown" in data)
+
+
 def written() -> list[dict[str, Any]]:
     """What is known of each written chapter, in reading order."""
     return [c for c in CHAPTERS if "planned" not in c]

@@ -47,13 +47,13 @@ class Reading:
 
 
 def plain(markdown: str) -> str:
-    """A text without folds, formulas, code, tags and links; a formula inside a line counts as a word.
+    """A text without folds, formulas, fenced blocks, tags and links; a formula inside a line counts as a word.
 
     Example:
         >>> plain("See $x_0$ in [DCN](dcn.ipynb).<details>proof</details>")
         'See X in DCN.'
     """
-    text = DETAILS.sub("", markdown)
+    text = DETAILS.sub("", FENCE.sub("", markdown))
     text = re.sub(r"\$\$.*?\$\$(?: \(eq[^)]*\))?", " ", text, flags=re.DOTALL)
     text = re.sub(r"\$[^$\n]+\$", "X", text)
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
@@ -64,7 +64,7 @@ def plain(markdown: str) -> str:
 
 def paragraphs_of(markdown: str) -> list[str]:
     """The paragraphs and list items; headings, tables and fenced blocks are none."""
-    text = FENCE.sub("", plain(markdown))
+    text = plain(markdown)
     text = re.sub(r"^\s*(?:[-*]|\d+\.)\s+", "\n\n", text, flags=re.MULTILINE)
     blocks = (" ".join(b.split()) for b in re.split(r"\n\s*\n", text))
     return [b for b in blocks if b and b[0] not in "#|" and len(b.split()) > 2]

@@ -6,12 +6,11 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from tiny import FIELDS, rows
 from torch import nn
 from torch.testing import assert_close
@@ -24,7 +23,6 @@ from recsys_lite.models import AutoInt
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/autoint.ipynb")
 
@@ -188,27 +186,12 @@ def test_a_pair_of_the_papers_map_is_found_only_more_often_than_by_chance(k, n, 
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "autoint.ipynb", as_version=4)
-    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
-            o.get("data", {})]  # fmt: skip
-    return notebook, said
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told) <= 2 and found.a_sentence < 15
-    assert found.long == []
-
-
 def test_sentences_hold_the_stored_results():
     """Run tools/execute.py book/autoint.ipynb again if this fails."""
     from recsys_lite.notebook import told
     from recsys_lite.store import RESULTS, load_results, read_json
 
-    text = "\n".join(read_back()[1])
+    text = read_back("autoint")[1]
     kept = [r["test"]["auc"] for r in load_results("movielens-100k", "click", "autoint")]
     assert f"AutoInt has AUC {np.mean(kept):.4f}" in " ".join(text.split())
     if not load_results("movielens-100k", "click", "cross_net"):  # until then the crosses are those of the sweep
@@ -217,20 +200,9 @@ def test_sentences_hold_the_stored_results():
     assert "no difference" not in text
 
 
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
-
-
 def test_the_primers_section_is_answered_line_by_line():
     entries = json.loads((ROOT / "book" / "primer" / "autoint.json").read_text(encoding="utf-8"))
-    text = "\n".join(c.source for c in read_back()[0].cells if c.cell_type == "markdown")
+    text = "\n".join(c.source for c in read_back("autoint")[0].cells if c.cell_type == "markdown")
     headings = [*re.findall(r"^#+ +(.+)$", text, re.MULTILINE), *re.findall(r"<summary>(.*?)</summary>", text)]
     assert {e["where"] for e in entries} <= {h.split(":")[0] for h in headings} | set(headings)
     empty = {517, 527, 529, 531, 533, 538, 540, 543, 545, 548, 550, 553}

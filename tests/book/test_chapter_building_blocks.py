@@ -1,15 +1,13 @@
 """The chapter's own code: loops, vectors and modules agree with each other and with the library; its guards bite."""
 
-import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from small import small
 from tiny import filled
 from torch.testing import assert_close
@@ -27,7 +25,6 @@ from recsys_lite.store import RESULTS, read_json
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/building_blocks.ipynb")
 
@@ -172,22 +169,8 @@ def test_a_part_of_a_difference_is_said_by_its_word(word, says):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "building_blocks.ipynb", as_version=4)
-    outputs = [o["data"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
-    return notebook, "\n".join(data["text/markdown"] for data in outputs if "text/markdown" in data)
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told_minutes) <= 2 and found.minutes <= 27 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, said = read_back()
+    _, said = read_back("building_blocks")
     stored = read_json(RESULTS / "next_item.json")
     names = ("mean", "lstm", "attention", "lstm shuffled", "attention shuffled")
     users = {m: [r["ndcg@20"] for r in stored["runs"] if (r["task"], r["model"]) == ("films", m)] for m in names}
@@ -199,16 +182,3 @@ def test_sentences_hold_the_stored_results():
     for v in compare_all(users, pairs=pairs, metric="ndcg@20").itertuples():
         assert told(v) in said, "run tools/execute.py book/building_blocks.ipynb again"
     assert "no difference" not in said
-
-
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    wrong = [
-        line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line or "noqa" in line
-    ]
-    assert wrong == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) == 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    assert len([c for c in cells if "assert ask(" in c.source]) == len(asked)

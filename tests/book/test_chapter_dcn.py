@@ -1,18 +1,16 @@
 """The chapter's own code: loops, vectors and module are the library's, polynomials are sympy's, guards catch bugs."""
 
-import re
 import sys
 from fractions import Fraction
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import sympy
 import tiny
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from torch.testing import assert_close
 
 from recsys_lite.evaluation import compare_runs, compare_stored, exact
@@ -26,7 +24,6 @@ from recsys_lite.store import RESULTS, load_results, read_json
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/dcn.ipynb")
 
@@ -158,24 +155,9 @@ def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "dcn.ipynb", as_version=4)
-    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
-            o.get("data", {})]  # fmt: skip
-    return notebook, said
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - minutes) <= 2 and found.minutes <= 27 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, said = read_back()
-    text = " ".join("\n".join(said).split())
+    _, said = read_back("dcn")
+    text = " ".join(said.split())
     assert "no difference" not in text
     if "noise of training seeds only" not in text:
         pytest.skip("users are drawn, too: the chapter compares predictions")
@@ -191,20 +173,9 @@ def test_sentences_hold_the_stored_results():
 
 
 def test_counts_of_the_converged_runs_are_shown_with_exact_intervals():
-    notebook, _ = read_back()
+    notebook, _ = read_back("dcn")
     shown = str([c.outputs for c in notebook.cells if "found_table" in c.source])
     runs = pd.DataFrame(read_json(RESULTS / "converged_crosses.json")["runs"])
     for _, part in runs.groupby(["order", "model"]):
         k, n = int((part["auc"] > 0.85).sum()), len(part)
         assert f"{k} of {n} [{exact(k, n)[1]:.0%}, {exact(k, n)[2]:.0%}]" in shown
-
-
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)

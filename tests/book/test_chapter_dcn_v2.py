@@ -1,15 +1,13 @@
 """The chapter's own code: loops, vectors, experts, module and views agree with each other and with the library."""
 
-import re
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from tiny import FIELDS
 from tiny import rows as tiny_rows
 from torch.testing import assert_close
@@ -26,7 +24,6 @@ from recsys_lite.store import RESULTS, read_json
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/dcn_v2.ipynb")
 
@@ -197,24 +194,8 @@ def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "dcn_v2.ipynb", as_version=4)
-    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
-            o.get("data", {})]  # fmt: skip
-    return notebook, said
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told) <= 2 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, said = read_back()
-    text = "\n".join(said)
+    _, text = read_back("dcn_v2")
     for task in ("click", "like"):
         v = compare_stored("movielens-100k", task, "dcn_v2", ["dcn", "deepfm", "fm", "logistic_regression"]).iloc[0]
         assert f"MovieLens, {task}: {told(v)}" in text, "run tools/execute.py book/dcn_v2.ipynb again"
@@ -222,14 +203,3 @@ def test_sentences_hold_the_stored_results():
     lost = (runs["best"] - runs["auc"]).groupby(runs["model"]).mean()
     assert f"loses {lost['dcn']:.3f} AUC" in text and f"loses {lost['full']:.3f}" in text
     assert "no difference" not in text
-
-
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)

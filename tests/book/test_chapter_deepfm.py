@@ -5,12 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from tiny import FIELDS, rows
 from torch.testing import assert_close
 
@@ -23,7 +22,6 @@ from recsys_lite.notebook import told
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/deepfm.ipynb")
 
@@ -237,23 +235,8 @@ def test_a_square_of_relus_has_the_error_of_the_formula(pieces):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "deepfm.ipynb", as_version=4)
-    outputs = [o["data"] for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
-    return notebook, "\n".join(data["text/markdown"] for data in outputs if "text/markdown" in data)
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    text = "".join(c.source for c in notebook.cells)
-    promised = int(re.search(r"\| the main line \|.*\| (\d+) \|", text)[1])
-    assert abs(found.minutes - promised) <= 2 and found.minutes <= 27 and found.a_sentence < 15
-    assert [paragraph for _, paragraph in found.long if not paragraph.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, text = read_back()
+    _, text = read_back("deepfm")
     dataset = data.load("movielens-100k")
     against = compare_stored(
         "movielens-100k", "click", "deepfm", ["fm", "wide_deep", "logistic_regression"], dataset=dataset
@@ -265,7 +248,7 @@ def test_sentences_hold_the_stored_results():
 
 def test_the_papers_table_gives_its_percentages():
     """Guo et al., section 3.2.2: 0.37 % and 0.42 % over the second best, 0.48 % and 0.61 % over Wide & Deep."""
-    notebook, _ = read_back()
+    notebook, _ = read_back("deepfm")
     names = {"pd": pd}
     exec(next(c.source for c in notebook.cells if c.source.startswith("PAPER = ")), names)
     table = names["PAPER"]
@@ -276,19 +259,8 @@ def test_the_papers_table_gives_its_percentages():
     assert lead.loc["PNN*", ["Criteo AUC", "Criteo log loss"]].tolist() == [0.25, 0.29]
 
 
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
-
-
 def test_every_line_of_the_primers_section_has_its_answer_in_a_section_of_the_chapter():
-    notebook, _ = read_back()
+    notebook, _ = read_back("deepfm")
     entries = json.loads((ROOT / "book" / "primer" / "deepfm.json").read_text(encoding="utf-8"))
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     headings = {h.strip() for h in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}

@@ -5,12 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import tiny
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from scipy.stats import spearmanr
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.testing import assert_close
@@ -24,7 +23,6 @@ from recsys_lite.notebook import told
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/dlrm.ipynb")
 
@@ -197,22 +195,8 @@ def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "dlrm.ipynb", as_version=4)
-    data = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
-    return notebook, "\n".join(d["text/markdown"] for d in data if "text/markdown" in d)
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told_minutes) <= 2 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, text = read_back()
+    _, text = read_back("dlrm")
     rivals = ["dcn", "deepfm", "wide_deep", "fm", "logistic_regression"]
     for task in ("click", "like"):
         v = compare_stored("movielens-100k", task, "dlrm", rivals).iloc[0]
@@ -220,22 +204,8 @@ def test_sentences_hold_the_stored_results():
     assert "no difference" not in text
 
 
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    wide = [
-        line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line or "# noqa" in line
-    ]
-    assert wide == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
-
-
 def test_every_claim_of_the_primer_has_its_place_in_the_chapter():
-    notebook, _ = read_back()
+    notebook, _ = read_back("dlrm")
     claims = json.loads((ROOT / "book" / "primer" / "dlrm.json").read_text())
     headings = re.findall(r"^#{2,3} (.+)$", "\n".join(c.source for c in notebook.cells), re.MULTILINE)
     assert {c["where"] for c in claims} <= set(headings)

@@ -5,11 +5,10 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from tiny import FIELDS, rows
 from torch.testing import assert_close
 
@@ -22,7 +21,6 @@ from recsys_lite.notebook import told
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/factorization_machines.ipynb")
 LETTERS = tuple(Field(n, "categorical", Vocabulary([f"{n}{k}" for k in range(10)])) for n in "ABCD")
@@ -173,24 +171,8 @@ def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "factorization_machines.ipynb", as_version=4)
-    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
-            o.get("data", {})]  # fmt: skip
-    return notebook, said
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told) <= 2 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, said = read_back()
-    text = "\n".join(said)
+    _, text = read_back("factorization_machines")
     dataset = data.load("movielens-100k")
     v = compare_stored("movielens-100k", "click", "fm", ["logistic_regression"], dataset=dataset).iloc[0]
     assert told(v) in text, "run tools/execute.py book/factorization_machines.ipynb again"
@@ -198,7 +180,7 @@ def test_sentences_hold_the_stored_results():
 
 
 def test_the_sentence_counts_the_readings_of_its_table():
-    notebook, _ = read_back()
+    notebook, _ = read_back("factorization_machines")
     [cell] = [c for c in notebook.cells if "show_table(paper" in c.source]
     table, said = cell.outputs[0].data["text/html"], cell.outputs[1].data["text/markdown"]
     heads = re.findall(r">(agrees|disagrees|cannot|not) ?[^<>]*</td></tr>", table)
@@ -206,20 +188,11 @@ def test_the_sentence_counts_the_readings_of_its_table():
     assert [int(n) for n in found.groups()] == [len(heads), heads.count("agrees"), heads.count("disagrees")]
 
 
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert max(len(line) for c in cells for line in c.source.splitlines()) <= 88
-    assert all("# fmt" not in c.source and "# noqa" not in c.source for c in cells)
-    asked = [c for c in cells if "ask(answer" in c.source]
-    assert len(asked) == 3 and all(re.search(r"^answer = .*None", c.source, re.M) for c in asked)
-
-
 def test_the_primers_section_is_answered_line_by_line():
     answers = json.loads((ROOT / "book" / "primer" / "factorization_machines.json").read_text(encoding="utf-8"))
     covered = [n for a in answers for n in range(a["lines"][0], a["lines"][1] + 1)]
     assert covered == list(range(292, 341))
-    notebook, _ = read_back()
+    notebook, _ = read_back("factorization_machines")
     headings = set(re.findall(r"^## (.+)$", "\n".join(c.source for c in notebook.cells), re.M))
     short = {h.split(":")[0] for h in headings}
     assert {a["where"] for a in answers} <= headings | short

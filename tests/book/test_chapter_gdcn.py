@@ -4,13 +4,12 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from torch.testing import assert_close
 
 from recsys_lite.data.simulated.planted import planted
@@ -25,7 +24,6 @@ from recsys_lite.store import RESULTS, load_model, read_json, weights_path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/gdcn.ipynb")
 
@@ -185,23 +183,8 @@ def test_what_is_said_of_a_correlation_follows_from_its_interval(found, says):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "gdcn.ipynb", as_version=4)
-    outputs = [o for c in notebook.cells for o in c.get("outputs", [])]
-    return notebook, [o["data"]["text/markdown"] for o in outputs if "text/markdown" in o.get("data", {})]
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told_of = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told_of) <= 2 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, said = read_back()
-    text = "\n".join(said)
+    _, text = read_back("gdcn")
     again = "run tools/execute.py book/gdcn.ipynb again"
     for task in ("click", "like"):
         v = compare_stored("movielens-100k", task, "gdcn", ["dcn_v2", "dhen", "deepfm", "fm", "logistic_regression"])
@@ -214,23 +197,12 @@ def test_sentences_hold_the_stored_results():
 
 def test_the_network_of_the_stored_model_is_told_as_it_is(movielens):
     life = alive(load_model(weights_path("movielens-100k", "click", "gdcn"), movielens.fields), movielens.test)
-    text = " ".join("\n".join(read_back()[1]).split())
+    text = " ".join(read_back("gdcn")[1].split())
     assert f"Of the {life.units} last hidden units of the stored model, {life.firing} fire" in text
 
 
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
-
-
 def test_every_line_of_the_primers_section_is_answered_under_a_heading_of_the_chapter():
-    notebook, _ = read_back()
+    notebook, _ = read_back("gdcn")
     headings = re.findall(r"^## (.+)$", "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown"), re.M)
     claims = read_json(ROOT / "book" / "primer" / "gdcn.json")
     assert [c["lines"][0] for c in claims] == [741, 743, 744, 745, 747, 749, 750, 751, 752, 754, 756, 758, 760, 761]

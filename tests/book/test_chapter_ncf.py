@@ -5,11 +5,10 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from scipy import stats
 from torch.testing import assert_close
 
@@ -23,7 +22,6 @@ from recsys_lite.store import RESULTS, read_json
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/ncf.ipynb")
 FIELDS = (Field("user", "categorical", Vocabulary(range(5))), Field("item", "categorical", Vocabulary(range(6))))
@@ -223,24 +221,9 @@ def test_what_is_said_of_a_claim_follows_from_the_verdict(found, size, says):
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "ncf.ipynb", as_version=4)
-    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
-            o.get("data", {})]  # fmt: skip
-    return notebook, said
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told_minutes) <= 2 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, said = read_back()
-    text = " ".join("\n".join(said).split())
+    _, said = read_back("ncf")
+    text = " ".join(said.split())
     record = read_json(RESULTS / "ncf.json")
     names = ["mf", "gmf", *(f"mlp_{k}" for k in range(5)), "neumf", "neumf_pretrained"]
     hits = {m: np.array([np.array(r.split(), int) < 10 for r in record["ranks"][m].values()], float) for m in names}
@@ -248,26 +231,15 @@ def test_sentences_hold_the_stored_results():
         if v.model in ("neumf", "mlp_3"):
             assert told(v) in text, "run tools/execute.py book/ncf.ipynb again"
     assert f"{hits['neumf'].mean():.1%}" in text and "no difference" not in text
-    notebook, _ = read_back()
+    notebook, _ = read_back("ncf")
     (table,) = [o["data"]["text/plain"] for c in notebook.cells for o in c.get("outputs", [])
                 if "claim, number, data" in o.get("data", {}).get("text/plain", "")]  # fmt: skip
     agrees, disagrees = (len(re.findall(rf"\b{word}\b", table)) for word in ("agrees", "disagrees"))
     assert f"we agree in {agrees} and disagree in {disagrees};" in text
 
 
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
-
-
 def test_every_line_of_the_primers_section_is_answered_under_a_heading_that_exists():
-    notebook, _ = read_back()
+    notebook, _ = read_back("ncf")
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     entries = json.loads((ROOT / "book" / "primer" / "ncf.json").read_text(encoding="utf-8"))
     lines = {k for e in entries for k in range(e["lines"][0], e["lines"][1] + 1)}

@@ -3,11 +3,10 @@
 import re
 import sys
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from notebook_code import ROOT, definitions
+from notebook_code import ROOT, definitions, read_back
 from sklearn import metrics as sk
 from tiny import dataset as tiny
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -19,7 +18,6 @@ from recsys_lite.store import RESULTS, load_results, read_json
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose
 
 chapter = definitions("book/overview.ipynb")
 
@@ -219,21 +217,8 @@ def test_an_interval_over_users_is_wider_where_users_differ():
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "overview.ipynb", as_version=4)
-    data = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
-    return notebook, "\n".join(d["text/markdown"] for d in data if "text/markdown" in d)
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    said = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - said) <= 1 and found.minutes <= 27 and found.a_sentence < 13 and found.long == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, text = read_back()
+    _, text = read_back("overview")
     runs = load_results("movielens-100k", "click", "logistic_regression")
     assert f"AUC {runs[0]['test']['auc']:.4f}" in text, "run tools/execute.py book/overview.ipynb again"
     pair = compare_stored("movielens-100k", "click", "fm", ["logistic_regression"]).iloc[0]
@@ -242,16 +227,6 @@ def test_sentences_hold_the_stored_results():
 
 
 def test_no_table_ranks_models_on_the_criteo_sample():
-    notebook, _ = read_back()
+    notebook, _ = read_back("overview")
     source = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
     assert 'load_results("criteo-sample"' not in source and 'compare_stored("criteo-sample"' not in source
-
-
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) == 3 and all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == 3 and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)

@@ -1,16 +1,14 @@
 """The chapter's own code: errors on paper, boosted stumps, planted truths, and the words that follow from verdicts."""
 
-import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from torch.testing import assert_close
 
 from recsys_lite import data
@@ -22,7 +20,6 @@ from recsys_lite.store import RESULTS, read_json
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/when_not.ipynb")
 
@@ -173,22 +170,8 @@ def test_a_tally_names_each_word_that_was_found():
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "when_not.ipynb", as_version=4)
-    outputs = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
-    return notebook, "\n".join(d["text/markdown"] for d in outputs if "text/markdown" in d)
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - minutes) <= 2 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, text = read_back()
+    _, text = read_back("when_not")
     runs = pd.DataFrame(read_json(RESULTS / "when_not.json")["runs"])
     curves = runs[runs["regime"] == "rows"]
     for key in ("movielens-100k.like", "movielens-100k.click"):
@@ -203,14 +186,3 @@ def test_sentences_hold_the_stored_results():
 def chapter_gap(part):
     shallow = chapter.best_of(part, ["logistic_regression", "mf", "fm", "gbdt"])
     return chapter.versus(part, chapter.best_of(part, ["mlp", "deepfm"]), shallow)
-
-
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[0]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)

@@ -5,10 +5,9 @@ import re
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from torch.testing import assert_close
 
 from recsys_lite.evaluation import compare_runs, compare_stored
@@ -20,7 +19,6 @@ from recsys_lite.training import FTRL
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-import prose  # noqa: E402
 
 chapter = definitions("book/wide_and_deep.ipynb")
 
@@ -150,23 +148,8 @@ def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, size, 
 # What the reader sees
 
 
-def read_back():
-    notebook = nbformat.read(ROOT / "book" / "wide_and_deep.ipynb", as_version=4)
-    said = [o["data"]["text/markdown"] for c in notebook.cells for o in c.get("outputs", []) if "text/markdown" in
-            o.get("data", {})]  # fmt: skip
-    return notebook, "\n".join(said)
-
-
-def test_the_main_line_takes_as_long_as_the_chapter_says():
-    notebook, _ = read_back()
-    found = prose.reading(notebook)
-    told_minutes = int(re.search(r"\| the main line \|.*\| (\d+) \|", "".join(c.source for c in notebook.cells))[1])
-    assert abs(found.minutes - told_minutes) <= 2 and found.minutes <= 27 and found.a_sentence < 15
-    assert [text for _, text in found.long if not text.startswith("New symbols")] == []
-
-
 def test_sentences_hold_the_stored_results():
-    _, text = read_back()
+    _, text = read_back("wide_and_deep")
     for task in ("click", "like"):
         rivals = ["fm", "logistic_regression", "deepfm"]
         v = compare_stored("movielens-100k", task, "wide_deep", rivals).iloc[0]
@@ -176,19 +159,8 @@ def test_sentences_hold_the_stored_results():
     assert "no difference" not in text
 
 
-def test_lines_of_code_fit_and_no_check_shows_its_answer():
-    notebook, _ = read_back()
-    cells = [c for c in notebook.cells if c.cell_type == "code" and "setup" not in c.metadata.get("tags", [])]
-    assert [line for c in cells for line in c.source.splitlines() if len(line) > 88 or "# fmt" in line] == []
-    asked = [c for c in cells if "= ask(answer" in c.source]
-    assert len(asked) >= 3 and all("None" in c.source for c in asked)
-    assert all("Not answered yet" in c.outputs[-1]["text"] for c in asked)
-    answers = [c for c in cells if "assert ask(" in c.source]
-    assert len(answers) == len(asked) and all({"solution", "hide-cell"} <= set(c.metadata["tags"]) for c in answers)
-
-
 def test_the_primers_section_is_answered_at_headings_that_exist():
-    notebook, _ = read_back()
+    notebook, _ = read_back("wide_and_deep")
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     headings = set(re.findall(r"^#+ +(.+)$", text, re.MULTILINE)) | set(re.findall(r"<summary>(.*?)</summary>", text))
     said = json.loads((ROOT / "book" / "primer" / "wide_and_deep.json").read_text(encoding="utf-8"))
