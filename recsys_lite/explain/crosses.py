@@ -95,15 +95,20 @@ def field_lengths(model: CrossModel, row: Rows, layer: int = 0) -> pd.DataFrame:
     Raises:
         ValueError: for other than one row, or a layer that does not exist (they count from 0).
     """
-    if len(row) != 1:
-        raise ValueError(f"field_lengths: got {len(row)} rows, expected one")
-    if not 0 <= layer < model.cross.depth:
-        raise ValueError(f"field_lengths: layer {layer} of {model.cross.depth}")
+    check_one("field_lengths", model, row, layer)
     states = model.cross.states(model.input(row))
     before, after = states[layer][0], states[layer + 1][0]
     columns = {f"x{_low(layer)}": before, "adds": after - before, f"x{_low(layer + 1)}": after}
     lengths = {n: [v[place].norm().item() for place in model.input.blocks.values()] for n, v in columns.items()}
     return pd.DataFrame(lengths, index=list(model.input.blocks))
+
+
+def check_one(asked: str, model: CrossModel, row: Rows, layer: int) -> None:
+    """Refuse other than one row and a cross layer that does not exist, naming what was asked."""
+    if len(row) != 1:
+        raise ValueError(f"{asked}: got {len(row)} rows, expected one")
+    if not 0 <= layer < model.cross.depth:
+        raise ValueError(f"{asked}: layer {layer} of {model.cross.depth}")
 
 
 def _low(number: int) -> str:

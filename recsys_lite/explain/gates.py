@@ -12,6 +12,7 @@ from ..fields import Rows
 from ..layers import on_cpu
 from ..models import GDCN
 from ..models.cross_model import CrossModel
+from .crosses import check_one
 
 
 @torch.no_grad()
@@ -25,10 +26,7 @@ def gated_lengths(model: GDCN, row: Rows, layer: int = 0) -> pd.DataFrame:
     Raises:
         ValueError: for other than one row, or a layer that does not exist (they count from 0).
     """
-    if len(row) != 1:
-        raise ValueError(f"gated_lengths: got {len(row)} rows, expected one")
-    if not 0 <= layer < model.cross.depth:
-        raise ValueError(f"gated_lengths: layer {layer} of {model.cross.depth}")
+    check_one("gated_lengths", model, row, layer)
     model, row = on_cpu(model), row.to("cpu")
     states = model.cross.states(model.input(row))
     c0, c, after = states[0], states[layer], states[layer + 1]

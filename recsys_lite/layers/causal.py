@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from .recurrent import check_lengths
+
 
 class CausalBlock(nn.Module):
     r"""One block: attention to the present and earlier items, then two linear layers at each item, both added.
@@ -86,11 +88,7 @@ class CausalAttention(nn.Module):
                 f"CausalAttention: expected x (B, T, {self.inputs}), T at most {self.length}, and lengths (B,), got "
                 f"{tuple(x.shape)} and {tuple(lengths.shape)}"
             )
-        if len(lengths) and (lengths.min() < 0 or lengths.max() > x.shape[1]):
-            raise ValueError(
-                f"CausalAttention: lengths must lie within 0 and {x.shape[1]}, got {int(lengths.min())} to "
-                f"{int(lengths.max())}"
-            )
+        check_lengths("CausalAttention", lengths, x.shape[1])
         ago = lengths[:, None] - 1 - torch.arange(x.shape[1], device=x.device)
         return x + self.distance(ago.clamp(min=0))
 

@@ -25,6 +25,14 @@ def oldest_first(bag: Tensor) -> tuple[Tensor, Tensor]:
     return turned.gather(1, torch.argsort(empty.int(), dim=1, stable=True)), (~empty).sum(1)
 
 
+def check_lengths(layer: str, lengths: Tensor, most: int) -> None:
+    """Refuse lengths of histories beyond the columns that are there, naming the layer."""
+    if len(lengths) and (lengths.min() < 0 or lengths.max() > most):
+        raise ValueError(
+            f"{layer}: lengths must lie within 0 and {most}, got {int(lengths.min())} to {int(lengths.max())}"
+        )
+
+
 class Recurrent(nn.Module):
     r"""The state of a recurrent network after the last item of each history.
 
@@ -76,11 +84,7 @@ class Recurrent(nn.Module):
                 f"Recurrent: expected x (B, T, {self.inputs}) and lengths (B,), got {tuple(x.shape)} and "
                 f"{tuple(lengths.shape)}"
             )
-        if len(lengths) and (lengths.min() < 0 or lengths.max() > x.shape[1]):
-            raise ValueError(
-                f"Recurrent: lengths must lie within 0 and {x.shape[1]}, got {int(lengths.min())} to "
-                f"{int(lengths.max())}"
-            )
+        check_lengths("Recurrent", lengths, x.shape[1])
         states = self.net(x)[0]  # (B, T, hidden)
         last = states[torch.arange(len(x), device=x.device), (lengths - 1).clamp(min=0)]  # (B, hidden)
         return last * (lengths > 0)[:, None]

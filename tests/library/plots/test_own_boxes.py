@@ -20,6 +20,11 @@ def test_texts_are_escaped_and_every_box_and_arrow_is_there() -> None:
     assert len(re.findall("<rect|<circle", svg)) == 2 and svg.count("fill-opacity") == 3
 
 
+def test_the_drawing_is_as_high_as_its_boxes() -> None:
+    text = boxes_drawing([Box("input", "row", "10 fields", 170, 26), Box("sum", "+", "", 170, 96, 34, 34)], [(0, 1)])
+    assert "10 fields" in text and text.count("<circle") == 1 and 'viewBox="0 0 340 117"' in text
+
+
 @pytest.mark.parametrize(
     ("boxes", "arrows", "message"),
     [
