@@ -81,5 +81,6 @@ def link(slug: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that markdown shows as it is, whatever a file holds."""
+    """Text that markdown shows as it is, whatever a file or an address holds; what looks like an address is no link."""
+    text = re.sub(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", "\u2060", text, flags=re.IGNORECASE)  # a mark without width
     return re.sub(r"([\\`*_{}\[\]()<>#+.!|~$:&-])", r"\\\1", text.replace("\n", " "))
