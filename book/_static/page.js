@@ -89,8 +89,13 @@
   window.addEventListener("afterprint", () => document.querySelectorAll("details[data-printed]").forEach(d => { d.open = false; delete d.dataset.printed; }));
   if (paper) {
     unfold();
-    // A PDF describes each of these hundred thousand pieces in its structure: 30 MB. Their text stays in the page.
+    // While figures and formulas are made, only their own section is laid out: the page has hundreds of thousands of pieces.
+    // A PDF describes each of them in its structure: 30 MB. Their text stays in the page.
+    const root = document.documentElement;
     const hide = () => document.querySelectorAll(".main-svg, mjx-container > *, .highlight pre").forEach(e => e.setAttribute("aria-hidden", "true"));
-    window.addEventListener("load", () => Promise.all([window.recsysLite.drawAll(), window.MathJax?.startup?.promise]).then(hide));
+    root.classList.add("rl-making");
+    window.addEventListener("beforeprint", hide);
+    const made = [window.recsysLite.drawAll(), new Promise(done => window.addEventListener("load", done)).then(() => window.MathJax?.startup?.promise)];
+    Promise.all(made).then(() => root.classList.remove("rl-making"));
   }
 })();
