@@ -230,7 +230,7 @@ def test_back_and_forward_undo_and_redo(server, browser):
 
 def test_what_looks_like_an_address_in_the_address_is_no_link(server, browser):
     given = "x”%20![p](http://127.0.0.1:1/p.png)%20[log%20in](http://evil.example/login)%20www.evil.example%20a@evil.example"
-    page, asked = visit(browser, f"{server}/?data={given}", 1024, 768, "light")
+    page, _ = visit(browser, f"{server}/?data={given}", 1024, 768, "light")
     warning = page.locator("[data-testid=stAlert]").first
     warning.wait_for()
     assert "evil.example/login" in warning.inner_text() and warning.locator("a, img, h1").count() == 0
