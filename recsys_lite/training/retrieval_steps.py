@@ -50,9 +50,9 @@ def bpr_step(
         data: whose training part the numbers of a batch mean.
         decay: λ of :func:`bpr_loss`.
         draw: where the positives come from. ``"interactions"`` (default): those of the batch, so an epoch sees every
-            interaction once, and a user as often as it has items. ``"users"``: as many as the batch has are drawn, first
-            a user, uniformly, then one of its items; so every user counts the same. That is what the authors' code of
-            LightGCN does; their paper does not say it.
+            interaction once, and a user as often as it has items. ``"users"``: as many as the batch has are drawn,
+            first a user, uniformly, then one of its items, so every user counts the same. That is what the authors'
+            code of LightGCN does; their paper does not say it.
     """
     if decay < 0:
         raise ValueError(f"bpr_step: decay must be at least 0, got {decay}")
