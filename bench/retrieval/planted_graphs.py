@@ -3,8 +3,8 @@
     python -m bench.retrieval.planted_graphs            all that is missing
     python -m bench.retrieval.planted_graphs --fresh    everything again
 
-Groups with two films a user to learn from, and chains. Matrix factorisation and LightGCN (three layers) try two learning
-rates on each data set and train until validation has not improved for 15 epochs; EASE tries three penalties. The
+Groups with two films a user to learn from, and chains. Matrix factorisation and LightGCN (three layers) try two rates
+on each data set and train until validation has not improved for 15 epochs; EASE tries three penalties. The
 validation part chooses; the test part is judged once. Three seeds, each with data of its own.
 """
 
