@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,7 @@ from ..models import LightGCN
 from ..plots.own_boxes import boxes_drawing
 
 X = (57, 170, 283)  # centres of three columns
-WIDE, NARROW, LONGEST = 330, 108, 13
+WIDE, NARROW, LONGEST = 330, 108, 12
 
 
 def strongest_paths(graph: BipartiteGraph, user: int, item: int, count: int = 3) -> list[tuple[int, int]]:
@@ -82,4 +83,6 @@ def _column(graph: BipartiteGraph, node: int) -> Tensor:
 
 
 def _short(text: str) -> str:
+    """A title without its year, as far as it fits a box."""
+    text = re.sub(r" \(\d{4}\)$", "", text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
