@@ -26,7 +26,7 @@ from recsys_lite.retrieval import ExactIndex, FaissIndex
 from recsys_lite.store import RESULTS, load_retriever
 
 FILE = RESULTS / "index_shape.json"
-COUNT, DIM, QUERIES = 100_000, 32, 200
+COUNT, DIM, QUERIES = 50_000, 32, 200
 SHAPES = ("heaped", "isotropic")
 
 
