@@ -56,7 +56,7 @@ def show(state: State, scores: Sequence[tables.Score], sentence: str) -> None:
     file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
     edits, fine = raw_edits(state.data, state.task, state.row or 0, state.edits), state.detail == "fine"
     cell = cells.parts(state.data, state.task, list(names), state.row or 0, edits, fine)
-    figures = partial(drawn, parts, list(names.values()))
+    figures = partial(drawn, parts, list(names.values()), "change" if change else "logit")
     table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
 
 
@@ -79,10 +79,11 @@ def payload(parts: Sequence[pd.Series], models: Sequence[str], change: bool) -> 
     return {"lines": lines, "columns": columns, "low": low, "high": high, "told": told}
 
 
-def drawn(parts: Sequence[pd.Series], names: Sequence[str]) -> list[go.Figure]:
+def drawn(parts: Sequence[pd.Series], names: Sequence[str], total: str) -> list[go.Figure]:
     """The same as figures, to take away."""
     limits = tables.limits(parts)
-    figures = [plots.waterfall(p, title=n, limits=limits) for p, n in zip(parts, names, strict=True)]
+    told = [f"{n}: parts of the {total}" for n in names]
+    figures = [plots.waterfall(p, title=t, limits=limits) for p, t in zip(parts, told, strict=True)]
     for figure in figures:
         figure.update_traces(textposition="outside", textangle=0, cliponaxis=False)
     return figures
