@@ -71,9 +71,12 @@ def frozen(edits: Mapping[str, Any]) -> Edits:
 
 def edited_row(data: str, task: str, row: int, edits: Edits = ()) -> Rows:
     """A test row with edits, as models read it; without any it is the row itself, label and all."""
+    return _encoded(data, task, row, edits) if edits else load_dataset(data, task).test[row]
+
+
+@cached(st.cache_resource, show_spinner=False, max_entries=64)
+def _encoded(data: str, task: str, row: int, edits: Edits) -> Rows:
     dataset = load_dataset(data, task)
-    if not edits:
-        return dataset.test[row]
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in edits}
     return dataset.encode(edited(dataset, original(dataset, row), values))
 

@@ -176,7 +176,8 @@ def own_band(m: RowMap, names: Sequence[str], end: float = 0.0) -> dict[str, Any
     extra = [n for n in m.table.columns if n not in names and len(m.table.columns) <= MOST_FIELDS + 1]
     columns = [n for n in names if n in m.table.columns] + extra
     lines = list(m.table.index) if m.name == "gates" else columns
-    table = m.table.loc[lines, columns]
+    same = lines == list(m.table.index) and columns == list(m.table.columns)
+    table = m.table if same else m.table.loc[lines, columns]
     values = table.to_numpy()[np.isfinite(table.to_numpy())]
     if m.kind == "ratio":
         end = end or max(1.2, *(float(max(v, 1 / max(v, 1e-3))) for v in values))
