@@ -7,22 +7,11 @@ from typing import Any
 import streamlit as st
 
 from .core import controls
-from .core.look import rules
+from .core.look import TITLE, rules
 from .pages import PAGES
 from .parts import notices, tour
 
 FIRST = "compare"  # the page of an address without a path
-STYLE = """
-.stElementContainer:has(> .stMarkdown style) {display: none}
-.stMainBlockContainer {padding: 3.6rem 2.5rem 4rem}
-.stMainBlockContainer h1 {font-size: 1.5rem; padding: 0}
-.stMainBlockContainer > div > .stVerticalBlock {gap: .75rem}
-.st-key-corner {height: 0; z-index: 2; margin-bottom: -1.5rem}
-.stMainBlockContainer h2, .stMainBlockContainer h3 {font-size: 1.2rem}
-@media (max-width: 640px) {
-.st-key-corner {height: auto; margin-bottom: 0}
-.stMainBlockContainer {padding: 3.6rem 1rem 4rem}}
-"""
 
 
 def _first() -> None:
@@ -32,8 +21,8 @@ def _first() -> None:
 
 def main() -> None:
     """Everything that a visitor sees; runs anew for every visitor and every change."""
-    st.set_page_config(page_title="recsys-lite explorer", layout="wide")
-    rules(STYLE)
+    st.set_page_config(page_title=TITLE, layout="wide")
+    rules()
     pages = {
         path: st.Page(module.page, title=title, url_path="start" if path == FIRST else path, default=path == FIRST)
         for section in PAGES.values()

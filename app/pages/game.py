@@ -13,18 +13,12 @@ from recsys_lite.lab.pair_game import EACH, PLAYERS, ROUNDS
 
 from ..core.cache import record
 from ..core.controls import number, write_address
-from ..core.look import rules
 from ..core.names import brief, chapter, name
 from ..parts import notices, pair_boards
 from ..parts.downloads import table_and_downloads
 
 GUESSES = "game.guesses"  # in the state of the session: round -> the pair that the reader chose
 YOU = "You"
-STYLE = """
-.st-key-boards {column-gap: .7rem; row-gap: .6rem}
-.st-key-boards > div {flex: 0 0 auto; width: 7.4rem}
-.st-key-boards button {min-height: 1.7rem; padding: 0}
-"""
 
 Pair = tuple[str, str]
 
@@ -94,7 +88,6 @@ def ask(here: int, rows: int, noise: float, mine: Pair | None, truth: Pair) -> N
 
 def boards(here: int, table: pd.DataFrame, mine: Pair | None, truth: Pair) -> None:
     """A map of each pair, with the button that chooses it."""
-    rules(STYLE)
     with st.container(horizontal=True, key="boards"):
         for (a, b), part in table.groupby(["a", "b"], sort=False):
             pair = (str(a), str(b))

@@ -17,7 +17,6 @@ from ..core import shared
 from ..core.address import as_text, whole
 from ..core.cache import Edits, frozen, load_dataset, raw_edits
 from ..core.controls import number, pick, write_address
-from ..core.look import rules
 from ..core.names import chapter, name, plain
 from ..parts import notices
 from ..parts.charts import chart
@@ -28,15 +27,11 @@ from ..parts.steps_sources import Rated, Source, sources
 
 FIRST = "fm"
 STEP = "control.step"
-WIDE = """
-.stMarkdown .katex-display, .stLatex .katex-display {overflow-x: auto; overflow-y: hidden; padding: .2rem 4px}
-"""  # a formula that does not fit scrolls by itself
 
 
 def page() -> None:
     """The whole page."""
     st.title("Step through a model")
-    rules(WIDE)
     known = sources()
     if not any(isinstance(source, Rated) for source in known.values()):
         st.error("No stored weights were found. `make bench` trains the models and stores them.")

@@ -11,7 +11,6 @@ from recsys_lite.fields import Dataset, Rows
 
 from ..core.address import State, original
 from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model
-from ..core.look import rules
 from ..core.names import brief, done, event, name, plain
 from . import notices, share, stage, tables, waterfalls
 
@@ -35,12 +34,6 @@ QUESTION = (
     "**Find the pairs.** Two pairs of fields decide these labels (left). The upper maps show what each model does; "
     "whose own numbers, below, would have told you? Point at a cell, or use the arrow keys."
 )
-STYLE = """
-.st-key-scores > div {flex: 1 1 0; min-width: 4.5rem}
-.st-key-scores [data-testid="stMetricValue"] {font-size: 1.35rem; line-height: 1.2}
-.st-key-scores [data-testid="stMetricLabel"] p {font-weight: 600}
-.st-key-scores [data-testid="stSkeleton"] {height: 3.4rem}
-"""
 
 
 def show_row(
@@ -79,7 +72,6 @@ def show_row(
 
 def answers(state: State, dataset: Dataset, rows: Rows, scores: list[tables.Score], count: int) -> None:
     """The chances in one line, the truth first where it is known."""
-    rules(STYLE)
     with st.container(horizontal=True, key="scores", gap="small"):
         if dataset.name == "planted":
             was, now = (float(p) for p in planted_probability(dataset, rows))

@@ -10,18 +10,11 @@ import streamlit as st
 from recsys_lite.fields import Dataset, Field
 
 from ..core.address import State, as_text, original, shown
-from ..core.look import rules
 from ..core.names import plain
 from .editors import editor, editors, label, words_of
 
 MOST_CHIPS = 20  # fields that a strip shows; more go into one chip
 LONGEST = 18  # letters of a value on a chip
-STYLE = """
-.st-key-row-strip {row-gap: .25rem; column-gap: .25rem}
-.st-key-row-strip button {min-height: 1.9rem; padding: .1rem .55rem; font-size: .8125rem}
-.st-key-row-strip button p {font-size: .8125rem}
-.st-key-row-strip [data-testid="stSkeleton"] {height: 1.9rem; width: 6rem}
-"""
 
 
 def strip(state: State, dataset: Dataset, more: Callable[[], None] | None = None) -> None:
@@ -29,7 +22,6 @@ def strip(state: State, dataset: Dataset, more: Callable[[], None] | None = None
 
     A changed field is marked, and can be taken back alone or with all others.
     """
-    rules(STYLE)
     before = shown(dataset, original(dataset, state.row or 0))
     now = {**before, **state.edits}
     with st.container(horizontal=True, key="row-strip", vertical_alignment="center"):

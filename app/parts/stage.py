@@ -26,7 +26,6 @@ from recsys_lite.fields import Rows
 
 from ..core.address import State
 from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model, raw_edits
-from ..core.look import rules
 from ..core.names import PLANTED, brief, name
 from ..core.own import OWN, cached
 from . import cells
@@ -114,7 +113,6 @@ def show(state: State, models: Sequence[str], also: Callable[[Shown], None] | No
     short = {} if state.data == OWN else SHORT
     told = sentence(maps, owned, truth, short)
     data = payload(maps, owned, truth, names, told, state.diff) | {"short": short}
-    rules(room(len(data["columns"])))
     _grid(key="stage.maps", data=data, height="content")
     table = pairs_table(maps, owned, truth)
     all_fields = len(load_dataset(state.data, state.task).fields)
@@ -143,17 +141,6 @@ def drawn(
             title = f"{name(m)}, its own numbers: {one.name}, row {row}"
             figures.append(plots.heatmap(one.table, signed=one.kind == "signed", unit=one.unit, title=title))
     return figures
-
-
-def room(columns: int) -> str:
-    """Rules that keep the room of the maps until the browser has drawn them, so that nothing below them moves.
-
-    Two maps stand below each other, as wide as high; on a phone two stand side by side.
-    """
-    wide = f"calc(2 * (100vw - 5rem) / {columns} + 6rem)"
-    narrow = f"calc({columns} * ((100vw - 2rem) / 2 + 3rem))"
-    rule = ".st-key-stage-maps {{min-height: {}}}"
-    return f"{rule.format(wide)} @media (max-width: 700px) {{{rule.format(narrow)}}}"
 
 
 def limit(tables: Sequence[pd.DataFrame]) -> float:
