@@ -27,7 +27,7 @@ BINS = 10
 
 def show_models(state: State, models: dict[str, Any]) -> None:
     """One of the views on the chosen models."""
-    st.header("How good these models are, and what they cost")
+    st.header("Quality and cost")
     views = ["calibration"] if state.data == "planted" else list(ABOUT)  # of these no runs over seeds are stored
     about = state.about if state.about in views else views[0]
     st.segmented_control(

@@ -11,7 +11,8 @@ from recsys_lite.fields import Dataset, Rows
 
 from ..core.address import State, original
 from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model
-from ..core.names import brief, done, event, name, plain
+from ..core.names import brief, chapter, done, event, name, plain
+from ..core.own import OWN
 from . import notices, share, stage, tables, waterfalls
 
 
@@ -31,8 +32,8 @@ def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[l
 
 
 QUESTION = (
-    "**Find the pairs.** Two pairs of fields decide these labels (left). The upper maps show what each model does; "
-    "whose own numbers, below, would have told you? Point at a cell, or use the arrow keys."
+    "**Find the pairs.** Two pairs of fields decide these labels (left). Upper maps: what each model does. "
+    "Lower maps: its own numbers. Whose would have told you?"
 )
 
 
@@ -116,4 +117,7 @@ def caveats(state: State, dataset: Dataset) -> None:
             "and the history of their first test row. Change those afterwards to take them apart."
         )
     about = dataset.about.items()
-    notices.caveats(points, [f"{k.replace('_', ' ').capitalize()}: {v}" for k, v in about if "sha256" not in k])
+    told = [" · ".join(f"{name(m)}: {chapter(m)}" for m in state.models if chapter(m))]
+    words = plain if state.data == OWN else str  # a reader's columns are no Markdown
+    notes = [f"{k.replace('_', ' ').capitalize()}: {words(v)}" for k, v in about if "sha256" not in k]
+    notices.caveats(points, [*told, *notes])

@@ -1,4 +1,4 @@
-"""The boards of the game: for each pair of fields how often the label is 1, as small pictures without a script."""
+"""The boards of the game: for each pair of fields how often the label is 1, as small grids of HTML."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pandas as pd
 
 from recsys_lite.plots.palette import BLUE, RED
 
-SIDE, GAP = 22, 1  # of a cell, in units of the picture
-
 
 def square(part: pd.DataFrame) -> pd.DataFrame:
     """The shares of one pair, values of the first field downwards."""
@@ -18,7 +16,7 @@ def square(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def picture(part: pd.DataFrame) -> str:
-    """The shares of one pair as an SVG: blue above one half, orange below, the stronger the farther; text for all.
+    """The shares of one pair as a grid of HTML: blue above one half, orange below, the farther the stronger.
 
     Args:
         part: the lines of a pair of :func:`recsys_lite.lab.pair_game.shares`.
@@ -33,19 +31,20 @@ def picture(part: pd.DataFrame) -> str:
     a, b = part["a"].iloc[0], part["b"].iloc[0]
     low, high = (100 * float(f(table.to_numpy())) for f in (np.nanmin, np.nanmax))
     told = f"{a} × {b}: the share of label 1 runs from {low:.0f} to {high:.0f} per cent"
-    high_, wide = len(table) * SIDE, len(table.columns) * SIDE
     cells = []
-    for i, (u, line) in enumerate(table.iterrows()):
-        for j, (v, share) in enumerate(line.items()):
-            known = not pd.isna(share)
-            fill = f'fill="{BLUE if share >= 0.5 else RED}" fill-opacity="{min(1.0, 2 * abs(share - 0.5)):.2f}"'
-            words = f"{u}, {v}: " + (f"{share:.0%}" if known else "no row")
+    for u, line in table.iterrows():
+        for v, share in line.items():
+            words, strong = f"{u}, {v}: no row", ""
+            if not pd.isna(share):
+                tint = ", ".join(str(int((BLUE if share >= 0.5 else RED)[k : k + 2], 16)) for k in (1, 3, 5))
+                words, strong = (
+                    f"{u}, {v}: {share:.0%}",
+                    f"background:rgba({tint}, {min(1.0, 2 * abs(share - 0.5)):.2f});",
+                )
             cells.append(
-                f'<rect x="{j * SIDE + GAP}" y="{i * SIDE + GAP}" width="{SIDE - 2 * GAP}" height="{SIDE - 2 * GAP}" '
-                f'stroke="#8A8F98" stroke-opacity="0.45" {fill if known else "fill=" + chr(34) + "none" + chr(34)}>'
-                f"<title>{escape(words)}</title></rect>"
+                f'<div title="{escape(words)}" style="{strong}aspect-ratio:1;outline:1px solid #8A8F9955"></div>'
             )
     return (
-        f'<svg viewBox="0 0 {wide} {high_}" role="img" aria-label="{escape(told)}" '
-        f'style="width:100%;display:block">{"".join(cells)}</svg>'
+        f'<div role="img" aria-label="{escape(told)}" style="display:grid;gap:2px;'
+        f'grid-template-columns:repeat({len(table.columns)},1fr)">{"".join(cells)}</div>'
     )

@@ -180,11 +180,9 @@ def payload(
     end = limit(list(maps.values()))
     columns: list[dict[str, Any]] = []
     if truth is not None:
-        told_band = {"title": "", "why": ["Above: what was planted. Right: what each model does with this row; "
-                                          "below that, where its own numbers point."]}  # fmt: skip
         planted = band("planted pairs", truth.loc[list(names), list(names)], "", "size", 1.0)
         planted |= {"unit": "truth", "legend": "blue: the pair decides labels"}
-        columns.append({"name": "Truth", "truth": True, "bands": [planted, told_band]})
+        columns.append({"name": "Truth", "truth": True, "bands": [planted, {"title": ""}]})
     for m, table in maps.items():
         ours, missing = owned[m]
         first = own_band(ours[0], names) if ours else {"title": "no map of its own"}
@@ -227,7 +225,7 @@ def sentence(
         ours = owned[m][0]
         points = [explain.strongest(o.table, o.kind) for o in ours[:1] if o.table.notna().any(axis=None)]
         if points and {points[0][0], points[0][1]} != {a, b}:
-            text += f" (its own map points at {both(*points[0][:2], short)})"
+            text += f" (its own map: {both(*points[0][:2], short)})"
         told.append(text if abs(value) > 1e-6 else f"{brief(m)}: no pair")
     text = f"Strongest pair of this row, in log-odds. {'; '.join(told)}."
     if truth is not None:

@@ -18,7 +18,7 @@ from recsys_lite import plots
 from ..core.address import DETAILS, State
 from ..core.cache import raw_edits
 from ..core.controls import hold, keep
-from ..core.names import brief, chapter, name
+from ..core.names import brief, name
 from . import cells, tables
 from .downloads import table_and_downloads
 
@@ -50,7 +50,6 @@ def show(state: State, scores: Sequence[tables.Score], sentence: str) -> None:
         )  # fmt: skip
     parts = tables.aligned(scores, state.detail, change)
     _table(key="waterfalls", data=payload(parts, [s.model for s in scores], change), height="content")
-    st.caption(" · ".join(f"{name(s.model)}: {chapter(s.model)}" for s in scores if chapter(s.model)))
     names = {s.model: name(s.model) for s in scores}
     table = tables.parts_table(scores, state.detail, names)
     file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"

@@ -8,9 +8,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from ..evaluation import metrics
-from ..fields import Field, Rows, concatenate, swap
+from ..fields import Field, Rows, find_field, swap
 from ..layers import on_cpu
 from ..models import Model
 
@@ -124,11 +125,22 @@ def swapped_rows(
     """
     if len(row) != 1 or not len(others):
         raise ValueError(f"row_effects: expected one row and some others, got {len(row)} and {len(others)}")
-    plain = Rows(others.ids, others.numeric, others.bags)  # labels play no part
-    same = row[[0] * len(others)]
-    same = Rows(same.ids, same.numeric, same.bags)
-    chosen = [*((name,) for name in names), *(combinations(names, 2) if pairs else ())]
-    return concatenate([swap(fields, same, which, plain) for which in chosen])
+    for name in names:
+        find_field(fields, name)
+    chosen = [*({name} for name in names), *(map(set, combinations(names, 2)) if pairs else ())]
+
+    def of(kind: str) -> Tensor:
+        columns = [f.name for f in fields if f.kind == kind]
+        return torch.tensor([[name in which for name in columns] for which in chosen], dtype=torch.bool).unsqueeze(1)
+
+    def taken(mask: Tensor, ours: Tensor, theirs: Tensor) -> Tensor:  # mask (K, 1, C or 1) -> (K N, C)
+        return torch.where(mask, theirs, ours).reshape(len(chosen) * len(others), ours.shape[1])
+
+    bags = {
+        name: taken(torch.tensor([name in which for which in chosen]).view(-1, 1, 1), bag, others.bags[name])
+        for name, bag in row.bags.items()
+    }
+    return Rows(taken(of("categorical"), row.ids, others.ids), taken(of("numeric"), row.numeric, others.numeric), bags)
 
 
 @torch.no_grad()

@@ -90,7 +90,7 @@ def test_a_picture_says_what_it_shows():
     )
     made = pair_boards.picture(part)
     assert "&lt;x&gt;, y: 25%" in made and "z, y: no row" in made and "<x>" not in made
-    assert "from 25 to 25 per cent" in made and len(re.findall("<rect", made)) == 2
+    assert "from 25 to 25 per cent" in made and len(re.findall("<div title", made)) == 2
 
 
 def test_the_stored_answers_are_whole():

@@ -96,7 +96,7 @@ def test_all_models_maps_and_edits_stand_on_the_stage(trained):
     assert shown["short"] == {} and shown["truth"] is None
     assert run_cells(app) == 2
     words = " ".join(e.value for e in [*app.markdown, *app.caption])
-    assert "a row of your table" in words and "How good these models are" not in words
+    assert "a row of your table" in words and "Quality and cost" not in " ".join(h.value for h in app.header)
 
 
 def test_an_edit_counts_and_nothing_of_the_table_stands_in_the_address(trained):
