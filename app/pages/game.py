@@ -27,7 +27,7 @@ Pair = tuple[str, str]
 def page() -> None:
     """The whole page."""
     st.title("Spot the pair")
-    with st.container(horizontal=True, vertical_alignment="bottom", key="round"):
+    with st.container(horizontal=True, vertical_alignment="bottom", key="round", width=420):
         here = number("Round", "round", ROUNDS, first=1)
         st.button("Next round", disabled=here == ROUNDS, on_click=_go, args=(here + 1,), key="game.next")
     guesses: dict[int, Pair] = st.session_state.setdefault(GUESSES, {})
@@ -92,7 +92,7 @@ def boards(here: int, table: pd.DataFrame, mine: Pair | None, truth: Pair) -> No
     with st.container(horizontal=True, key="boards"):
         for (a, b), part in table.groupby(["a", "b"], sort=False):
             pair = (str(a), str(b))
-            with st.container(width=WIDE, gap="small"):
+            with st.container(width=WIDE, gap="xxsmall"):
                 st.html(pair_boards.picture(part))
                 mark = " ✓ planted" if mine and pair == truth else " ✗ yours" if mine == pair else ""
                 st.button(

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from ..core.address import whole
+from ..core.address import OPENING, whole
 from ..core.controls import TOUR
 from ..core.names import link
 from .copy_link import copy_link
@@ -39,7 +39,7 @@ STOPS = (
         "Can a model use the right pair while its attention points at another?",
         ("Yes", "No, attention shows what it uses"), 0,
         "AutoInt does so on this row. A weight says how much is passed on, not what that does to the answer.",
-        "autoint",
+        "autoint", OPENING,
     ),
     Stop(
         "compare", "Change one value",
