@@ -102,7 +102,11 @@ def test_each_guard_passes_right_code_and_catches_wrong_code():
     assert not chapter.is_product(chapter.Slip(pal, torch.mul), known)
     assert chapter.serves_without_place(pal.served, known, FIELDS)
     assert not chapter.serves_without_place(pal, known, FIELDS)
-    assert chapter.survives(chapter.closed_form) and chapter.survives(chapter.log_space) and not chapter.survives(chapter.plain_loss)
+    assert (
+        chapter.survives(chapter.closed_form)
+        and chapter.survives(chapter.log_space)
+        and not chapter.survives(chapter.plain_loss)
+    )
 
 
 @pytest.fixture
