@@ -33,8 +33,8 @@ def product_drawing(table: pd.DataFrame) -> str:
     if (table["click"] - table["seen"] * table["click if seen"]).abs().max() > 0.01:
         raise ValueError("product_drawing: click is not seen times click if seen")
     served = table["click if seen"].rank(ascending=False, method="first").astype(int)
-    heads = (("", "old", 8), ("", "list", 66), ("chance", "seen", 163), ("click", "if seen", 227))
-    heads += (("click", "here", 291), ("", "new", 331))
+    heads = [("", "old", 8), ("", "list", 66), ("chance", "seen", 163), ("click", "if seen", 227)]
+    heads += [("click", "here", 291), ("", "new", 331)]
     parts = [_text(x, y, words, 12, bold=True) for *two, x in heads for words, y in zip(two, (16, 32), strict=True)]
     parts += [_text(x, 32, sign, 12, bold=True) for x, sign in ((195, "×"), (259, "="))]
     for k, (line, new) in enumerate(zip(table.to_dict("records"), served, strict=True)):
