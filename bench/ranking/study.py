@@ -215,7 +215,10 @@ def run(record: dict[str, Any], save: Callable[[], None], arguments: argparse.Na
             record["runs"].sort(key=lambda r: (order[".".join(key_of(r))], r["seed"]))
         save()
 
-    wanted = lambda: [job for key in keys for job in missing(record, key, arguments.trials, file)]  # noqa: E731
+    def wanted() -> list[pool.Job]:  # whoever has the fewest trials comes first, after an interrupt, too
+        waiting = sorted(keys, key=lambda key: len(record["trials"].get(".".join(key), [])))
+        return [job for key in waiting for job in missing(record, key, arguments.trials, file)]
+
     pool.run(work, wanted, keep, arguments.processes, sum(lacking(record, k, arguments.trials) for k in keys))
 
 
