@@ -83,7 +83,7 @@ class NGCF(Propagated):
 
     def propagate(self) -> Tensor:
         """E: the vectors of all users, then of all items, (U + I, (K + 1) d) or (U + I, d)."""
-        states = [self.table]
+        states: list[Tensor] = [self.table]
         for k in range(self.layers):
             own = states[-1]
             near = self.graph(own, (0.0, 1.0))  # Â E

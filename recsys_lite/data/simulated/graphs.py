@@ -24,7 +24,8 @@ def communities(seed: int, films: int = 3, grouped: bool = True) -> Interactions
         grouped: the control draws all films from all groups. Default true.
     """
     g = torch.Generator().manual_seed(seed)
-    train, test = [], []
+    train: list[list[int]] = []
+    test: list[list[int]] = []
     for user in range(GROUPS * MEMBERS):
         drawn = torch.randperm(FILMS if grouped else GROUPS * FILMS, generator=g)
         own = (FILMS * (user // MEMBERS) * grouped + drawn).tolist()
@@ -46,7 +47,8 @@ def chains(seed: int, linked: bool = True) -> Interactions:
     g = torch.Generator().manual_seed(seed)
     count = CHAINS * 3 * ROOM
     shown = torch.arange(count) if linked else torch.randperm(count, generator=g)
-    train, test = [], []
+    train: list[list[int]] = []
+    test: list[list[int]] = []
     for chain in range(CHAINS):
         for kind in KINDS:
             start = [3 * ROOM * chain + ROOM * room for room in range(3)]
