@@ -7,7 +7,8 @@ NGCF with the layers summed, as that paper compares it; without the nonlinearity
 LightGCN. Each has the same effort, one seed, judged by NDCG@20 on the validation part: the better of two learning
 rates, then of two penalties, then of two depths. Then three seeds with the setting found, the test part looked at once
 per seed. Beside them LightGCN with its setting, whose positives are drawn by users as in its authors' code. Every
-training goes on until validation has not improved for six epochs. d = 32, half of the paper's, for all of them.
+training goes on until validation has not improved for six epochs. d = 32, half of the paper's, for all of them. One
+more trial of each variant without weights, at a rate below the searched ones, tells whether the search was too narrow.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ TRIALS = 1 + sum(len(values) - 1 for values in SEARCH.values())
 FIXED: dict[str, Any] = {"epochs": 60, "batch_size": 4096, "patience": 6, "progress": False}
 
 Setting = dict[str, Any]
-Job = tuple[str, str, Setting, int]  # "tuning" or "runs", model, setting, seed
+Job = tuple[str, str, Setting, int]  # "tuning", "edge" or "runs", model, setting, seed
 Maker = Callable[..., Propagated]
 
 summed = functools.partial(NGCF, combine="sum")
@@ -47,6 +48,8 @@ MODELS: dict[str, tuple[Maker, str]] = {
     "lightgcn": (LightGCN, "interactions"),
     "lightgcn_users": (LightGCN, "users"),
 }
+#: a rate below the searched ones, for one trial each: nothing scales the sums of these variants down
+EDGE = {"ngcf_f": 5e-3, "ngcf_fn": 5e-3}
 #: takes the setting of another
 PARENT = {"lightgcn_users": "lightgcn"}
 
@@ -92,18 +95,25 @@ def settings(record: dict[str, Any], name: str) -> list[Setting]:
     return wanted
 
 
+def chosen(record: dict[str, Any], name: str) -> Setting | None:
+    """The setting of a model's runs, once its search has ended."""
+    parent = PARENT.get(name, name)
+    tried = [t["setting"] for t in record["tuning"] if t["model"] == parent]
+    return best_setting(record, parent) if len(tried) == TRIALS else None
+
+
 def missing(record: dict[str, Any]) -> list[Job]:
     """The runs that are missing and can be made now."""
     done = {(r["model"], r["seed"]) for r in record["runs"]}
     jobs: list[Job] = []
     for name in MODELS:
-        parent = PARENT.get(name, name)
-        tried = [t["setting"] for t in record["tuning"] if t["model"] == parent]
-        if parent == name:
+        if name not in PARENT:
+            tried = [t["setting"] for t in record["tuning"] if t["model"] == name]
             jobs += [("tuning", name, s, TUNING_SEED) for s in settings(record, name) if s not in tried]
-        if len(tried) == TRIALS:
-            best = best_setting(record, parent)
+        if (best := chosen(record, name)) is not None:
             jobs += [("runs", name, best, seed) for seed in SEEDS if (name, seed) not in done]
+            if name in EDGE and not any(t["model"] == name for t in record["edge"]):
+                jobs.append(("edge", name, best | {"lr": EDGE[name]}, TUNING_SEED))
     return jobs
 
 
@@ -116,15 +126,18 @@ def order(entry: dict[str, Any]) -> tuple[Any, ...]:
 def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> None:
     """Fill what is missing in the record, saving after each run."""
     data = load()
+    record.setdefault("edge", [])
     record["about"] = data.about | {"users": data.num_users, "items": data.num_items, "train": len(data.train)}
     record["about"] |= {"dim": DIM, "patience": FIXED["patience"], "epochs": FIXED["epochs"], "metric": "ndcg@20"}
+    # a wider search may choose another setting: its runs are made anew
+    record["runs"] = [r for r in record["runs"] if chosen(record, r["model"]) in (None, r["setting"])]
     total = (len(MODELS) - len(PARENT)) * TRIALS + len(MODELS) * len(SEEDS)
-    total -= len(record["tuning"]) + len(record["runs"])
+    total += len(EDGE) - sum(len(record[part]) for part in ("tuning", "edge", "runs"))
     pool.run(work, lambda: missing(record), pool.into_lists(record, save, order), processes, total)
 
 
 def main() -> None:
-    empty: dict[str, Any] = {"about": {}, "tuning": [], "runs": []}
+    empty: dict[str, Any] = {"about": {}, "tuning": [], "edge": [], "runs": []}
     pool.command(__doc__, FILE, empty, lambda record, save, a: run(record, save, a.processes))
 
 

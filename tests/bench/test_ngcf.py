@@ -19,7 +19,7 @@ def filled(monkeypatch, record, save=lambda: None):
 
 
 def test_every_model_has_the_same_search_and_seeds(monkeypatch):
-    record = filled(monkeypatch, {"about": {}, "tuning": [], "runs": []})
+    record = filled(monkeypatch, {"about": {}, "tuning": [], "edge": [], "runs": []})
     own = [name for name in bench.MODELS if name not in bench.PARENT]
     for name in own:
         tried = [t["setting"] for t in record["tuning"] if t["model"] == name]
@@ -32,17 +32,30 @@ def test_every_model_has_the_same_search_and_seeds(monkeypatch):
         best = max(parent, key=lambda t: t["validation"]["ndcg@20"])
         assert all(r["setting"] == best["setting"] for r in runs)
         assert len(runs[0]["ndcg_by_user"].split()) == len(runs[0]["recall_by_user"].split()) == 12
+    assert [(t["model"], t["setting"]["lr"]) for t in record["edge"]] == [*bench.EDGE.items()]
+    assert min(bench.EDGE.values()) < min(bench.SEARCH["lr"])
     again = json.loads(json.dumps(record, sort_keys=True))
     assert bench.missing(again) == []
 
 
 @pytest.mark.parametrize("kept", range(8))
 def test_an_interrupted_search_goes_on(monkeypatch, kept):
-    whole = filled(monkeypatch, {"about": {}, "tuning": [], "runs": []})
-    part = json.loads(json.dumps({"about": {}, "tuning": whole["tuning"][:kept], "runs": []}, sort_keys=True))
+    whole = filled(monkeypatch, {"about": {}, "tuning": [], "edge": [], "runs": []})
+    part = json.loads(
+        json.dumps({"about": {}, "tuning": whole["tuning"][:kept], "edge": [], "runs": []}, sort_keys=True)
+    )
     again = filled(monkeypatch, part)
     drop = lambda lines: [{k: v for k, v in line.items() if k != "seconds"} for line in lines]  # noqa: E731
     assert drop(again["tuning"]) == drop(whole["tuning"]) and drop(again["runs"]) == drop(whole["runs"])
+
+
+def test_a_wider_search_makes_the_runs_of_a_new_best_anew(monkeypatch):
+    record = filled(monkeypatch, {"about": {}, "tuning": [], "edge": [], "runs": []})
+    worst = min((t for t in record["tuning"] if t["model"] == "ngcf"), key=lambda t: t["validation"]["ndcg@20"])
+    worst["validation"]["ndcg@20"] = 1.0
+    filled(monkeypatch, record)
+    runs = [r["setting"] for r in record["runs"] if r["model"] == "ngcf"]
+    assert runs == [worst["setting"]] * 3 and len(record["runs"]) == 18
 
 
 def test_the_stored_record_is_whole():
