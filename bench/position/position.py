@@ -7,11 +7,12 @@ Logs: *popular* (order by popularity and chance, place k looked at with chance 1
 1/k²), *random* (shuffled, 1/k), the *control* (popular, everything looked at), *expert* (order by the person's own
 rating and chance, 1/k: the place says more of the rating than any model can know) and *additive* (popular; the place
 adds log 1/k to the logit of a click, which is Watch Next's form, while the other logs have PAL's). Five ways to learn
-(position as a field and weights where they make sense), all with a factorization machine of the same ten fields inside: naive, position as a field of it, inverse propensity
-weights from the true curve, PAL and Watch Next. Each gets the same effort: six settings, tried on one log and judged by
-the log loss of that log's validation **clicks**; then ten seeds with the best one, each with a log of its own, so that
-an interval over seeds speaks of clicks and of training. Served scores are compared with the **ratings** of the test
-part, which no model has seen. Variants change one thing and keep the settings of their parent.
+(position as a field and weights where they make sense), all with a factorization machine of the same ten fields inside:
+naive, position as a field of it, inverse propensity weights from the true curve, PAL and Watch Next. Each gets the same
+effort: six settings, tried on one log and judged by the log loss of that log's validation **clicks**; then ten seeds
+with the best one, each with a log of its own, so that an interval over seeds speaks of clicks and of training. Served
+scores are compared with the **ratings** of the test part, which no model has seen. Variants change one thing and keep
+the settings of their parent.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from .diagrams import _svg
 from .palette import BLUE, GREEN, ORANGE
 
 COLUMNS = ("film", "seen", "click if seen", "click")
-MOST_ROWS, MOST_LETTERS = 12, 17
+MOST_ROWS, MOST_LETTERS = 12, 16
 TOP, STEP, WIDE = 48, 19, 54  # where the lines begin, how far apart, and the longest bar
-LEFT = {"seen": 136, "click if seen": 200, "click": 264}  # where the bars begin
+LEFT = {"seen": 130, "click if seen": 194, "click": 258}  # where the bars begin
 TINTS = {"seen": BLUE, "click if seen": ORANGE, "click": GREEN}
 
 
@@ -33,16 +33,18 @@ def product_drawing(table: pd.DataFrame) -> str:
     if (table["click"] - table["seen"] * table["click if seen"]).abs().max() > 0.01:
         raise ValueError("product_drawing: click is not seen times click if seen")
     served = table["click if seen"].rank(ascending=False, method="first").astype(int)
-    heads = [("", "old", 8), ("", "list", 66), ("chance", "seen", 163), ("click", "if seen", 227)]
-    heads += [("click", "here", 291), ("", "new", 331)]
+    heads = (("chance", "seen", 157), ("click", "if seen", 221), ("click", "here", 285))
     parts = [_text(x, y, words, 12, bold=True) for *two, x in heads for words, y in zip(two, (16, 32), strict=True)]
-    parts += [_text(x, 32, sign, 12, bold=True) for x, sign in ((195, "×"), (259, "="))]
+    parts += [_text(x, 16, sign, 12, bold=True) for x, sign in ((192, "×"), (254, "="))]
+    parts += [
+        _text(x, 32, words, 12, at, bold=True) for x, words, at in ((0, "old list", "start"), (338, "new", "end"))
+    ]
     for k, (line, new) in enumerate(zip(table.to_dict("records"), served, strict=True)):
         y = TOP + k * STEP
         film = str(line["film"])
         shown = film if len(film) <= MOST_LETTERS else film[: MOST_LETTERS - 1].rstrip() + "…"
-        parts += [_text(8, y + 13, str(k + 1), 12), _text(22, y + 13, shown, 12, "start")]
-        parts += [_text(331, y + 13, str(new), 12, bold=True)]
+        parts += [_text(8, y + 13, str(k + 1), 12), _text(20, y + 13, shown, 12, "start")]
+        parts += [_text(327, y + 13, str(new), 12, bold=True)]
         for name, x in LEFT.items():
             size = f'x="{x}" y="{y + 2}" width="{WIDE * line[name]:.1f}" height="{STEP - 4}"'
             parts.append(f'<rect {size} fill="{TINTS[name]}" fill-opacity="0.45"/>')

@@ -172,7 +172,8 @@ def paired(*differences):
     return compare_runs([0.8 + d for d in differences], [0.8] * len(differences), metric="grouped_auc", paired=True)
 
 
-UP, DOWN, SAME, OPEN = paired(0.02, 0.021, 0.019), paired(-0.02, -0.021, -0.019), paired(1e-4, -1e-4, 0), paired(0.1, -0.08, 0)  # fmt: skip
+UP, DOWN = paired(0.02, 0.021, 0.019), paired(-0.02, -0.021, -0.019)
+SAME, OPEN = paired(1e-4, -1e-4, 0), paired(0.1, -0.08, 0)
 
 
 @pytest.mark.parametrize(("found", "sign", "says"), [
