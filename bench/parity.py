@@ -60,8 +60,13 @@ def ours(record: Record) -> Record:
     named = {line["ours"] for line in record["results"]} | {
         line["rule"]["ours"] for line in record["results"] if "rule" in line
     }
-    found = {name: fingerprint(CASES[name]()) for name in CASES if name in named}
-    return found | {name: {"value": scores.OURS[name]()} for name in scores.OURS if name in named}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # everything here is tiny
+    try:
+        found = {name: fingerprint(CASES[name]()) for name in CASES if name in named}
+        return found | {name: {"value": scores.OURS[name]()} for name in scores.OURS if name in named}
+    finally:
+        torch.set_num_threads(threads)
 
 
 def changed(stored: Record, now: Record) -> list[str]:
@@ -81,7 +86,6 @@ def changed(stored: Record, now: Record) -> list[str]:
 
 def run(record: Record, save: Callable[[], None], arguments: argparse.Namespace) -> None:
     """Fill in the libraries that are missing, or check our side."""
-    torch.set_num_threads(1)
     if arguments.check:
         if wrong := changed(record["ours"], ours(record)):
             raise SystemExit(f"{', '.join(wrong)}: not as compared; run: python -m bench.parity --fresh")
