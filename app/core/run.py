@@ -63,7 +63,7 @@ def turn(first: str) -> Iterator[DeltaGenerator | None]:
 
 
 def train(
-    bar: DeltaGenerator, first: str, models: Sequence[str], epochs: int, job: str, *arguments: Any,
+    bar: DeltaGenerator, first: str, models: Sequence[str], most: int, job: str, *arguments: Any,
     words: Callable[[str], str] = name, **options: Any,
 ) -> Any:  # fmt: skip
     """The result of a job, made in a process of its own; the bar tells of each epoch.
@@ -75,7 +75,7 @@ def train(
         bar: of :func:`turn`.
         first: what the bar says until the first epoch is done.
         models: those that train, one after the other.
-        epochs: how many a model has at most.
+        most: how many epochs a model has at most.
         job: see :class:`~recsys_lite.lab.worker.Worker`; it yields model and epoch, and ``""`` when all are trained.
         words: a model in words.
     """
@@ -84,8 +84,8 @@ def train(
     def told(step: tuple[str, int]) -> None:
         model, epoch = step
         if model:
-            share = (models.index(model) + epoch / epochs) / len(models)
-            last[0] = (share, f"{words(model)}: epoch {epoch}, at most {epochs}")
+            share = (models.index(model) + epoch / most) / len(models)
+            last[0] = (share, f"{words(model)}: epoch {epoch}, at most {most}")
         else:
             last[0] = (1.0, "Looking at the test rows …")
         bar.progress(*last[0])

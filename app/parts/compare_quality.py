@@ -69,7 +69,7 @@ def quality(state: State, names: Mapping[str, str]) -> None:
         st.markdown("**Test metric**, mean and 95 % interval over seeds")
         chart(interval, sentence, "intervals", title=f"Test {short_metric(metric)}, mean and 95 % interval over seeds")
     with right:
-        st.markdown("**Cost** of one training run")
+        st.markdown("**Cost** of a run")
         measured_times = (state.data, state.task) == ("movielens-100k", "click")
         ranking = record("comparison").get("ranking", []) if measured_times else []
         times = {line["model"]: line["ratio"] for line in ranking}

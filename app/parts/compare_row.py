@@ -61,8 +61,10 @@ def show_row(
     sentence = tables.sentence(about, scores, names, event(state.task), words, f"{truth}{done(state.task)}.")
     st.markdown(f"**What you see.** {sentence}")
     if unseen := tables.unseen_fields(dataset, rows):
-        told = f"Not seen (or too rare) in training, so on the row that such values share: {', '.join(unseen)}."
-        st.caption(plain(told))
+        st.caption(
+            plain(f"Not seen in training: {', '.join(unseen)}"),
+            help="Or too rare there. All such values of a field share one row of its table.",
+        )
     waterfalls.show(state, scores, sentence)
     if count:
         with st.expander("The first films of each model for this person", expanded=bool(state.edits)):

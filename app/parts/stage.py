@@ -225,7 +225,7 @@ def sentence(
         ours = owned[m][0]
         points = [explain.strongest(o.table, o.kind) for o in ours[:1] if o.table.notna().any(axis=None)]
         if points and {points[0][0], points[0][1]} != {a, b}:
-            text += f" (its own map: {both(*points[0][:2], short)})"
+            text += f" (own map: {both(*points[0][:2], short)})"
         told.append(text if abs(value) > 1e-6 else f"{brief(m)}: no pair")
     text = f"Strongest pair of this row, in log-odds. {'; '.join(told)}."
     if truth is not None:

@@ -15,8 +15,6 @@ from recsys_lite import explain
 from recsys_lite.fields import UNSEEN, Dataset, Rows
 from recsys_lite.models import Model
 
-from ..core.names import plain
-
 MOST_PARTS = 9  # parts that a fine view names; the rest is summed up
 ORDER = ["bias", "linear", "pairs", "crosses", "gmf", "dot", "cross", "attention"]  # of coarse parts; networks follow
 
@@ -232,7 +230,7 @@ def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
 def sentence(
     about: str, scores: Sequence[Score], names: Mapping[str, str], event: str, edits: Sequence[str], truth: str
 ) -> str:
-    """The view in words: highest and lowest model, why the highest says so, what the edits did."""
+    """The view in words: highest and lowest model, and what the edits did."""
     order = sorted(scores, key=lambda s: -s.probability())
     high, low = order[0], order[-1]
     share = lambda s, line="now": percent(s.probability(line))  # noqa: E731
@@ -245,9 +243,6 @@ def sentence(
             f"For {about}, **{names[high.model]}** gives {event} a chance of {share(high)} and "
             f"**{names[low.model]}** {share(low)}: {verdict}."
         )
-    fine = high.fine.loc["now"].drop(["logit", "bias"], errors="ignore")
-    part = str(fine.idxmax())
-    text += f" What lifts {names[high.model]} most is *{plain(part)}* ({fine[part]:+.2f} on the logit)."
     if edits:
         moved = max(scores, key=lambda s: abs(s.probability() - s.probability("original")))
         way = f"from {share(moved, 'original')} to {share(moved)}"

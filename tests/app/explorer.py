@@ -85,8 +85,8 @@ def words_outside_folds(app: AppTest) -> list[str]:
             if component := getattr(getattr(child, "proto", None), "component_name", ""):
                 given = json.loads(child.proto.json)
                 told = "" if component == "recsys_lite_parts" else given.get("told", "")  # heard only, not seen
-                bands = [b for c in given.get("columns", []) for b in c.get("bands", []) if "cells" not in b]
-                why = [w for b in bands for w in b.get("why", [])]  # beside a map it is folded
+                bands = [b for c in given.get("columns", []) for b in c.get("bands", []) if not b.get("title")]
+                why = [w for b in bands for w in b.get("why", [])]  # why there is no map is folded
                 shown.extend(count(" ".join([told, *why])))
             walk(child)
 

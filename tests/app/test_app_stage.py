@@ -54,7 +54,7 @@ def test_the_opening_scene_has_the_truth_and_four_models_on_one_scale(opening):
     assert len({b["limit"] for b in bands[1:]}) == 1 and {b["unit"] for b in bands[1:]} == {"log-odds"}
     assert shown["truth"] == [["A", "D"], ["C", "F"]]
     assert "4 of 4 models put a planted pair first" in shown["told"]
-    assert "AutoInt: C × F" in shown["told"] and "its own map: A × E" in shown["told"]
+    assert "AutoInt: C × F" in shown["told"] and "own map: A × E" in shown["told"]
     assert any("Find the pairs" in m.value for m in opening.markdown)
 
 

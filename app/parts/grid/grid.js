@@ -146,9 +146,9 @@ export default function ({ data, parentElement }) {
     if (band.cells) place.append(drawn(band, column, true));
     else if (band.title) place.append(make("p", "figcaption", band.title));
     const why = (band.why || []).map((w) => make("p", "why", w));
-    if (band.cells && why.length) {  // beside a map it is a remark, without one it is the answer
+    if (band.title && why.length) {
       const fold = make("details", "why");
-      fold.append(make("summary", "", "What has no map"), ...why);
+      fold.append(make("summary", "", band.cells ? "What has no map" : "Why"), ...why);
       place.append(fold);
     } else place.append(...why);
     if ((band.more || []).length) {
