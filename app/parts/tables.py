@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import torch
 from recsys_lite import explain
 from recsys_lite.fields import UNSEEN, Dataset, Rows
 from recsys_lite.models import Model
+
+from ..core.names import plain
 
 MOST_PARTS = 9  # parts that a fine view names; the rest is summed up
 ORDER = ["bias", "linear", "pairs", "crosses", "gmf", "dot", "cross", "attention"]  # of coarse parts; networks follow
@@ -24,10 +27,17 @@ class Score:
 
     model: str
     coarse: pd.DataFrame  # lines original, now; a column per part, and logit
-    fine: pd.DataFrame
+    _fine: pd.DataFrame | Callable[[], pd.DataFrame]  # made when it is first looked at
     rank: int = 0
     top: Sequence[int] = ()
     moved: Sequence[int | None] = ()  # places that each of the top films went up by the edits
+
+    @property
+    def fine(self) -> pd.DataFrame:
+        """As :attr:`coarse`, with a part for each field and pair."""
+        if callable(self._fine):
+            self._fine = self._fine()
+        return self._fine
 
     def logit(self, line: str = "now") -> float:
         return float(self.coarse.loc[line, "logit"])
@@ -66,8 +76,8 @@ def aligned(scores: Sequence[Score], detail: str, change: bool) -> list[pd.Serie
 
 def score(name: str, model: Model, rows: Rows) -> Score:
     """Both lines, original and now, through one model; the library checks that the parts sum to the logit."""
-    coarse, fine = (explain.logit_parts(model, rows, fine=f).set_axis(["original", "now"]) for f in (False, True))
-    return Score(name, coarse, fine)
+    parts = lambda fine: explain.logit_parts(model, rows, fine=fine).set_axis(["original", "now"])  # noqa: E731
+    return Score(name, parts(False), partial(parts, True))
 
 
 def limits(parts: Sequence[pd.Series], room: float = 0.55) -> tuple[float, float]:
@@ -209,7 +219,7 @@ def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
     if dataset.name == "planted":
         return "a made-up row"
     if dataset.name != "movielens-100k":
-        return "an ad impression"
+        return "an ad impression" if dataset.name == "criteo-sample" else "a row of your table"
     label = lambda name: dataset.field(name).vocabulary.label(  # type: ignore[union-attr]  # noqa: E731
         int(dataset.field(name).vocabulary.encode([record[name]])[0])  # type: ignore[union-attr]
     )
@@ -237,7 +247,7 @@ def sentence(
         )
     fine = high.fine.loc["now"].drop(["logit", "bias"], errors="ignore")
     part = str(fine.idxmax())
-    text += f" What lifts {names[high.model]} most is *{part}* ({fine[part]:+.2f} on the logit)."
+    text += f" What lifts {names[high.model]} most is *{plain(part)}* ({fine[part]:+.2f} on the logit)."
     if edits:
         moved = max(scores, key=lambda s: abs(s.probability() - s.probability("original")))
         way = f"from {share(moved, 'original')} to {share(moved)}"

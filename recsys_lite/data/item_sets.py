@@ -70,6 +70,20 @@ class ItemSets:
         shift = self._start[users] - (count.cumsum(0) - count)  # from a place here to one among the keys
         return row, self._keys[torch.arange(len(row)) + shift[row]] % self.num_items
 
+    def one_of(self, users: Tensor, share: Tensor) -> Tensor:
+        """(B,) an item of each of B users who have one: at a share in [0, 1) of the way through their sorted items.
+
+        Example:
+            >>> sets = ItemSets(torch.tensor([[0, 2], [1, 0], [0, 1]]), num_users=2, num_items=3)
+            >>> sets.one_of(torch.tensor([0, 0, 1]), torch.tensor([0.4, 0.6, 0.9])).tolist()
+            [1, 2, 0]
+        """
+        count = self.count[users]
+        if not count.all():
+            raise ValueError(f"ItemSets: user number {int(users[count == 0][0])} has no item")
+        at = (share.double() * count).long().clamp(max=count - 1)
+        return self._keys[self._start[users] + at] % self.num_items
+
     def mask(self, users: Tensor | None = None) -> Tensor:
         """(B, I) whether each of B users has each item, one byte a pair. Default: all users, (U, I)."""
         users = torch.arange(self.num_users) if users is None else users

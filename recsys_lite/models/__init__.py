@@ -19,6 +19,7 @@ from .logistic_regression import LogisticRegression
 from .matrix_factorisation import MatrixFactorisation
 from .ncf import NeuMF
 from .neighbours import EASE, ItemKNN
+from .ngcf import NGCF
 from .popularity import Popularity
 from .position import PAL, WatchNext
 from .split_network import SplitNetwork
@@ -54,6 +55,7 @@ __all__ = [
     "FM",
     "GDCN",
     "MODELS",
+    "NGCF",
     "PAL",
     "AutoInt",
     "DeepFM",

@@ -11,14 +11,39 @@ from ..data.interactions import Interactions
 from ..layers.graph import BipartiteGraph
 
 
-class LightGCN(nn.Module):
+class Propagated(nn.Module):
+    """A retriever whose vectors are made of the whole graph: a score is the dot product of two of them.
+
+    A subclass has ``table``, ``num_users`` and ``propagate``; training reads ``penalise``.
+    """
+
+    table: nn.Parameter
+    num_users: int
+    penalise: str = "start"
+
+    def propagate(self) -> Tensor:
+        """E (U + I, d'): the vectors of all users, then of all items. Once for a step, however many rows it has."""
+        raise NotImplementedError
+
+    def scores(self, users: Tensor) -> Tensor:
+        """(B,) users -> (B, I), one spread for all of them."""
+        everything = self.propagate()
+        return everything[users] @ everything[self.num_users :].T
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        """Scores (B,) of pairs."""
+        everything = self.propagate()
+        return (everything[users] * everything[self.num_users + items]).sum(1)
+
+
+class LightGCN(Propagated):
     r"""Matrix factorisation whose vectors are first averaged along the graph's edges.
 
     .. math:: E = \sum_{k=0}^{K} \alpha_k \hat A^k E^{(0)}, \qquad \hat y_{ui} = e_u^\top e_i
 
     with :math:`\hat A` of :class:`~recsys_lite.layers.graph.BipartiteGraph`. The table :math:`E^{(0)}` is all that is
     learned: no self loops, no weights between layers, no nonlinearity. K = 0 is matrix factorisation. A node without
-    edges keeps :math:`\alpha_0 e^{(0)}` and hears nothing.
+    edges keeps :math:`\alpha_0 e^{(0)}`.
 
     Args:
         data: anything with ``train``, ``num_users`` and ``num_items``, or these three as a tuple.
@@ -68,16 +93,6 @@ class LightGCN(nn.Module):
     def propagate(self) -> Tensor:
         """E (U + I, d): the vectors of all users, then of all items. Once for a step, however many rows it has."""
         return self.graph(self.table, self.alpha)
-
-    def scores(self, users: Tensor) -> Tensor:
-        """(B,) users -> (B, I), one spread for all of them."""
-        everything = self.propagate()
-        return everything[users] @ everything[self.num_users :].T
-
-    def forward(self, users: Tensor, items: Tensor) -> Tensor:
-        """Scores (B,) of pairs."""
-        everything = self.propagate()
-        return (everything[users] * everything[self.num_users + items]).sum(1)
 
     @torch.no_grad()
     def layer_vectors(self) -> list[Tensor]:

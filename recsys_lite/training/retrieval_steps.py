@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -10,21 +12,21 @@ from ..data.interactions import Interactions
 from ..data.item_sets import ItemSets
 from ..fields import UNSEEN, choose_columns, choose_fields
 from ..layers.device import device_of
-from ..models.lightgcn import LightGCN
+from ..models.lightgcn import Propagated
 from ..models.two_towers import TwoTowers
 from .losses import bpr, in_batch_softmax, logits
 from .negatives import draw_negatives
 from .retrieval import Step
 
 
-def bpr_loss(model: LightGCN, users: Tensor, positive: Tensor, negative: Tensor, decay: float = 1e-4) -> Tensor:
+def bpr_loss(model: Propagated, users: Tensor, positive: Tensor, negative: Tensor, decay: float = 1e-4) -> Tensor:
     r"""BPR on B triples, and the penalty on the rows of the table that they read.
 
     .. math:: \frac1B \sum -\ln \sigma(\hat y_{ui} - \hat y_{uj}) + \frac{\lambda}{2B} \sum
         \lVert e_u^{(0)} \rVert^2 + \lVert e_i^{(0)} \rVert^2 + \lVert e_j^{(0)} \rVert^2
 
     Args:
-        model: LightGCN, or matrix factorisation as LightGCN without layers.
+        model: LightGCN (without layers: matrix factorisation) or NGCF.
         users, positive, negative: (B,) a user, an item that the user took, and one that the user did not.
         decay: λ. Default 1e-4 (paper).
     """
@@ -38,20 +40,32 @@ def bpr_loss(model: LightGCN, users: Tensor, positive: Tensor, negative: Tensor,
     return value
 
 
-def bpr_step(data: Interactions, decay: float = 1e-4) -> Step:
-    """A step of :func:`recsys_lite.training.fit_retrieval`: each interaction beside one drawn item, uniform over those
+def bpr_step(
+    data: Interactions, decay: float = 1e-4, draw: Literal["interactions", "users"] = "interactions"
+) -> Step:  # fmt: skip
+    """A step of :func:`recsys_lite.training.fit_retrieval`: each positive beside one drawn item, uniform over those
     that the user has not in training.
 
     Args:
         data: whose training part the numbers of a batch mean.
         decay: λ of :func:`bpr_loss`.
+        draw: where the positives come from. ``"interactions"`` (default): those of the batch, so an epoch sees every
+            interaction once, and a user as often as it has items. ``"users"``: as many as the batch has are drawn,
+            first a user, uniformly, then one of its items, so every user counts the same. That is what the authors'
+            code of LightGCN does; their paper does not say it.
     """
     if decay < 0:
         raise ValueError(f"bpr_step: decay must be at least 0, got {decay}")
+    if draw not in ("interactions", "users"):
+        raise ValueError(f"bpr_step: draw must be 'interactions' or 'users', got {draw!r}")
     taken = ItemSets.of(data, "train")
+    known = taken.count.nonzero().flatten()  # users without an item have no positive
 
     def step(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         users, items = data.train[batch].T
+        if draw == "users":
+            users = known[torch.randint(len(known), (len(batch),), generator=generator)]
+            items = taken.one_of(users, torch.rand(len(users), generator=generator))
         negative = draw_negatives(taken, users, 1, generator)[:, 0]
         return bpr_loss(model, users, items, negative, decay)  # type: ignore[arg-type]
 

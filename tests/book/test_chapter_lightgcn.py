@@ -1,12 +1,18 @@
 """The chapter on LightGCN: its own definitions against the library's, and the guards against wrong code."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import definitions, read_back
 from torch.testing import assert_close
 
+from recsys_lite.evaluation import compare, compare_runs, together
 from recsys_lite.layers.graph import BipartiteGraph
-from recsys_lite.models import LightGCN
+from recsys_lite.models import NGCF, LightGCN
+from recsys_lite.notebook import told
+from recsys_lite.store import RESULTS, read_json
 from recsys_lite.training import bpr_loss
 
 
@@ -81,3 +87,66 @@ def test_the_signal_of_the_hand_calculation_is_the_librarys(chapter):
     one[4] = 1
     reached = [state[0].item() for state in graph.states(one, 3)]
     assert reached[:3] == [0, 0, 0] and abs(reached[3] - 1 / (4 * 2**0.5)) < 1e-6
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_the_graph_alone_is_the_square_of_the_propagation(chapter, layers):
+    pairs = some_pairs(6, 8, 20)
+    data = SimpleNamespace(train=pairs, num_users=6, num_items=8)
+    P = chapter.spread_dense(chapter.adjacency(pairs, 6, 8), torch.eye(14), layers)
+    assert_close(chapter.GraphAlone(data, layers).scores(torch.arange(6)), (P @ P)[:6, 6:] * (layers + 1) ** 2)
+
+
+def test_the_chapters_hop_of_ngcf_is_the_librarys(chapter):
+    library = NGCF((some_pairs(6, 8, 20), 6, 8), dim=4, layers=2, std=1.0).eval()
+    states = [library.table]
+    for first, second in zip(library.first, library.second, strict=True):
+        states.append(chapter.ngcf_hop(library.graph.hop, states[-1], first.weight.T, second.weight.T))
+    assert_close(library.propagate(), torch.cat(states, 1))
+
+
+def test_a_sampled_hop_is_right_on_average(chapter):
+    graph = BipartiteGraph(some_pairs(6, 8, 30), 6, 8).double()
+    x, g = torch.randn(14, 3, dtype=torch.float64), torch.Generator().manual_seed(0)
+    draws = torch.stack([chapter.sampled_hop(graph, 2, x, 4, g) for _ in range(4000)])
+    error = (draws.mean(0) - graph.hop(x)[2]) / (draws.std(0) / 4000**0.5)
+    assert error.abs().max() < 4.5
+
+
+def test_the_checks_ask_for_what_the_theory_says(chapter):
+    assert chapter.smallest_depth() == 3 and [chapter.smallest_depth(j) for j in (1, 3, 7)] == [1, 2, 4]
+    assert chapter.factor() == 2 and chapter.factor(3, 1) == 9
+
+
+@pytest.mark.parametrize(("difference", "claimed", "word"), [
+    (0.05, 0.02, "agrees"), (0.05, -0.02, "disagrees"), (-0.05, -0.02, "agrees"), (0.0, 0.001, "agrees"),
+    (0.0, 0.03, "disagrees"),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(chapter, difference, claimed, word):
+    other = [0.30, 0.301, 0.302]
+    verdict = compare_runs([v + difference for v in other], other, metric="recall@20")
+    assert chapter.reading(verdict, claimed) == word
+    unsure = compare_runs([0.2, 0.3, 0.4], other, metric="recall@20")
+    assert chapter.reading(unsure, claimed).startswith("cannot be tested here: ≥ 0.")
+
+
+def verdicts(record, pairs):
+    def users(model):
+        return np.array([r["recall_by_user"].split() for r in record["runs"] if r["model"] == model], float)
+
+    return together([compare(users(a), users(b), metric="recall@20") for a, b in pairs])
+
+
+def test_the_stored_sentences_are_those_of_the_results():
+    _, text = read_back("lightgcn")
+    rivals = ["popularity", "item_knn", "ease", "mf"]
+    real = verdicts(read_json(RESULTS / "retrieval.json"), [("lightgcn", m) for m in rivals])
+    for verdict in real[1:]:
+        assert told(verdict) in text
+    names = [("ngcf_n", "ngcf"), ("ngcf_f", "ngcf"), ("ngcf_fn", "ngcf"), ("lightgcn", "ngcf"), ("lightgcn", "ngcf_fn")]
+    for verdict in verdicts(read_json(RESULTS / "ngcf.json"), names):
+        assert told(verdict) in text
+    planted = read_json(RESULTS / "planted_graphs.json")["runs"]
+    for kind in ("groups", "chains"):
+        a, b = ([r["models"][m]["recall"] for r in planted if r["kind"] == kind] for m in ("lightgcn", "mf"))
+        assert told(compare_runs(a, b, metric="recall@20", paired=True)) in text

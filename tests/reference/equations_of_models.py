@@ -257,3 +257,27 @@ def lightgcn(table, pairs, users, items, alpha):
         ])  # fmt: skip
         total = total + weight * state
     return total[:users] @ total[users:].T
+
+
+def ngcf(p, pairs, users, items, layers, weights, nonlinear, combine):
+    """e_u' = LeakyReLU(W₁ e_u + Σ_i (W₁ e_i + W₂ (e_i ⊙ e_u)) / √(d_u d_i)), the layers side by side or summed.
+
+    Wang et al., Neural Graph Collaborative Filtering, SIGIR 2019, eqs. 3 to 6 and 9: messages, edge by edge.
+    """
+    edges = {(u, users + i) for u, i in pairs}
+    near = [[b if a == n else a for a, b in edges if n in (a, b)] for n in range(users + items)]
+    state, states = p["table"], [p["table"]]
+    same = np.eye(state.shape[1])
+    for k in range(layers):
+        first, second = (p[f"{name}.{k}.weight"] if weights else same for name in ("first", "second"))
+        new = []
+        for n in range(users + items):
+            total = first @ state[n]
+            for o in near[n]:
+                message = first @ state[o] + second @ (state[o] * state[n])
+                total = total + message / np.sqrt(len(near[n]) * len(near[o]))
+            new.append(np.where(total > 0, total, 0.2 * total) if nonlinear else total)
+        state = np.array(new)
+        states.append(state)
+    e = np.concatenate(states, 1) if combine == "concat" else sum(states)
+    return e[:users] @ e[users:].T

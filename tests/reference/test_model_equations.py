@@ -22,6 +22,7 @@ from recsys_lite.models import (
     EASE,
     FM,
     GDCN,
+    NGCF,
     PAL,
     AutoInt,
     DeepFM,
@@ -181,6 +182,16 @@ def test_lightgcn(combine, alpha):
     users, items = torch.tensor([0, 3, 2]), torch.tensor([1, 0, 2])
     pairs = LightGCN.forward(model, users, items).detach().numpy()
     np.testing.assert_allclose(pairs, everything({"table": model.table.detach().numpy()}, users)[range(3), items])
+
+
+@pytest.mark.parametrize("combine", ["concat", "sum"])
+@pytest.mark.parametrize("weights", [True, False])
+@pytest.mark.parametrize("nonlinear", [True, False])
+def test_ngcf(combine, weights, nonlinear):
+    options = {"layers": 2, "weights": weights, "nonlinear": nonlinear, "combine": combine}
+    model = NGCF((torch.tensor(PAIRS), 4, 4), dim=3, **options)
+    model.forward = model.scores
+    agree(model, lambda p, users: models.ngcf(p, PAIRS, 4, 4, **options)[users], torch.arange(4))
 
 
 def test_matrix_factorisation():

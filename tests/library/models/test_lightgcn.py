@@ -150,3 +150,26 @@ def test_settings_out_of_range_are_refused():
         model(penalise="middle")
     with pytest.raises(ValueError, match="decay must be at least 0"):
         bpr_step(DATA, -1)
+
+
+def test_positives_drawn_by_users_give_every_user_the_same_weight(monkeypatch):
+    seen = []
+    monkeypatch.setattr(retrieval_steps, "bpr_loss", lambda m, u, i, j, d: seen.append(torch.stack([u, i, j])))
+    g = torch.Generator().manual_seed(0)
+    bpr_step(DATA, draw="users")(model(), torch.zeros(20_000, dtype=torch.long), g)
+    u, i, j = seen[0]
+    count = torch.bincount(u, minlength=USERS)
+    assert count[4] == 0 and (count[:4] - 5000).abs().max() < 5 * (20_000 * 3 / 16) ** 0.5  # user 4 has no item
+    assert mask()[u, i].all() and not mask()[u, j].any()
+    of_three = torch.bincount(i[u == 3], minlength=ITEMS)
+    assert of_three[3] == 0 and (of_three[:3] / of_three.sum() - 1 / 3).abs().max() < 0.04
+
+
+def test_positives_drawn_by_interactions_are_those_of_the_batch(monkeypatch):
+    seen = []
+    monkeypatch.setattr(retrieval_steps, "bpr_loss", lambda m, u, i, j, d: seen.append((u, i)))
+    batch = torch.tensor([6, 0, 3])
+    bpr_step(DATA)(model(), batch, torch.Generator().manual_seed(0))
+    assert torch.equal(torch.stack(seen[0], 1), PAIRS[batch])
+    with pytest.raises(ValueError, match="draw must be 'interactions' or 'users'"):
+        bpr_step(DATA, draw="items")
