@@ -13,7 +13,7 @@ from .measure import Link
 #: what several libraries do, in words and as a formula
 GATES = "All layers share one list of gates; in the paper every layer has its own."
 GATES_FORMULA = r"\sum_i G_i(x_l)\,E_i(x_l) \text{ with one } G \text{ for all } l"
-NO_CROSSES = "The wide part has no cross features φ(x), which the paper's wide part is made of."
+NO_CROSSES = "The wide part has no cross features φ(x), which the paper's has beside the raw features."
 NO_CROSSES_FORMULA = r"z = w^\top x + \mathrm{MLP}(e) + b"
 SQUEEZED = "The last squeeze takes the axis of the batch, too, if there is one row."
 FAN = (
