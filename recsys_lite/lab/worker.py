@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, BinaryIO
 
 IDLE = 600.0  # seconds without being asked, after which a process ends by itself
@@ -150,7 +150,7 @@ def _listen(pipe: BinaryIO, messages: queue.SimpleQueue[tuple[str, Any]]) -> Non
         pipe.close()
 
 
-def counted(count: int) -> Iterator[int]:
+def counted(count: int) -> Generator[int, None, str]:
     """A job to try workers with: it counts."""
     yield from range(1, count + 1)
     return f"counted to {count}"

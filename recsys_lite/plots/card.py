@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ def card(title: str, columns: Sequence[Column], sentence: str, foot: Sequence[st
         raise ValueError(f"card: expected one to six columns, got {len(columns)}")
     page = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor="white")
 
-    def write(x: float, y: float, words: str, size: float, **looks: object) -> None:
+    def write(x: float, y: float, words: str, size: float, **looks: Any) -> None:
         page.text(x / WIDTH, 1 - y / HEIGHT, literal(words), fontsize=size, va="top", **{"color": INK} | looks)
 
     write(40, 26, wrap(title, 88)[0] if title else "", 15, weight="bold")
@@ -108,7 +109,7 @@ def _map(
     """One map; ``place`` is left, top and side in pixels. Only the first names its lines where names are long."""
     x, y, side = place
     axes = page.add_axes((x / WIDTH, 1 - (y + side) / HEIGHT, side / WIDTH, side / HEIGHT))
-    colours = LinearSegmentedColormap.from_list("map", [(float(at), c) for at, c in DIVERGING])
+    colours = LinearSegmentedColormap.from_list("map", [str(c) for _, c in DIVERGING])
     axes.imshow(np.ma.masked_invalid(column.table.to_numpy(float)), cmap=colours, vmin=-column.limit, vmax=column.limit)
     names = [short.get(str(n), str(n)) for n in column.table.columns]
     small = 9 if len(names) <= 8 else 7
