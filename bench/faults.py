@@ -14,8 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.server
-import os
-import signal
+import multiprocessing
 import sys
 import threading
 import time
@@ -42,6 +41,10 @@ from recsys_lite.training import fit_in_steps
 
 FILE = RESULTS / "faults.json"
 KILLS, SEED = 200, 0
+LONGEST = 600  # seconds
+#: a process without threads from which others are split off, with everything imported
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["bench.faults"])
 PAYLOAD = np.random.default_rng(0).bytes(4_000_000)
 
 
@@ -196,23 +199,32 @@ CASES: dict[str, Case] = {
 # --- kills
 
 
+def _run(job: Callable[[Path], Any], folder: Path, told: Path) -> None:
+    """A job in a process of its own; an error is left in a file."""
+    torch.set_num_threads(1)
+    try:
+        job(folder)
+    except BaseException as error:
+        told.write_text(f"{type(error).__name__}: {error}"[:500])
+        raise SystemExit(1) from None
+
+
 def apart(job: Callable[[Path], Any], folder: Path, seconds: float | None = None) -> tuple[bool, str]:
-    """Run a job in a process of its own, killed after some seconds: whether it came to its end, and its error."""
+    """Run a job in a process of its own, killed after some seconds: whether it came to its end, and its error.
+
+    Without seconds it has :data:`LONGEST`, and its error is then that it did not end.
+    """
     told = folder.parent / "error"
     told.unlink(missing_ok=True)
-    pid = os.fork()
-    if not pid:
-        try:
-            job(folder)
-        except BaseException as error:
-            told.write_text(f"{type(error).__name__}: {error}"[:500])
-            os._exit(1)
-        os._exit(0)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
-    ended = os.waitpid(pid, 0)[1] == 0
-    return ended, told.read_text() if told.exists() else ""
+    process = CONTEXT.Process(target=_run, args=(job, folder, told))
+    process.start()
+    process.join(LONGEST if seconds is None else seconds)
+    late = process.is_alive()
+    process.kill()
+    process.join()
+    if late and seconds is None:
+        return False, f"did not end within {LONGEST} seconds"
+    return process.exitcode == 0, told.read_text() if told.exists() else ""
 
 
 def one(case: Case, scratch: Path, number: int, seconds: float, unbroken: str) -> dict[str, Any]:

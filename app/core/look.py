@@ -37,7 +37,7 @@ def serve() -> Path | None:
         the folder it serves, or nothing where the system allows no links; then :func:`rules` come with the page.
     """
     own = Path(file_util.get_static_dir())
-    folder = Path(tempfile.mkdtemp(prefix="recsys-lite-"))
+    folder = Path(tempfile.mkdtemp(prefix="recsys-lite-explorer-"))
     try:
         for path in own.iterdir():
             if path.name == "index.html":

@@ -46,7 +46,8 @@ STOPS = (
         "Every value is a chip above the models. The weekday has been changed: below each chance stands what that did.",
         "Change the film, too. Will the weekday still move logistic regression's logit by the same amount?",
         ("Yes, the same for every film", "No, it depends on the film"), 0,
-        "A sum of weights has no place for *depends on*. Every other model here does: that is a *feature cross*.",
+        "A sum adds the same weight for every film. In every other model here it depends on the film: that is a "
+        "*feature cross*.",
         "overview",
         {"data": "movielens-100k", "task": "click", "models": "logistic_regression,fm,wide_deep,deepfm", "row": "30",
          "set.weekday": "Sun"},

@@ -109,7 +109,7 @@ def _map(
     """One map; ``place`` is left, top and side in pixels. Only the first names its lines where names are long."""
     x, y, side = place
     axes = page.add_axes((x / WIDTH, 1 - (y + side) / HEIGHT, side / WIDTH, side / HEIGHT))
-    colours = LinearSegmentedColormap.from_list("map", [(float(str(at)), str(c)) for at, c in DIVERGING])
+    colours = LinearSegmentedColormap.from_list("map", [str(c) for _, c in DIVERGING])
     axes.imshow(np.ma.masked_invalid(column.table.to_numpy(float)), cmap=colours, vmin=-column.limit, vmax=column.limit)
     names = [short.get(str(n), str(n)) for n in column.table.columns]
     small = 9 if len(names) <= 8 else 7

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgba
 from matplotlib.figure import Figure
 
 MARKS = {
@@ -149,12 +149,11 @@ def _scatter(axes: Any, trace: Any, bars: Sequence[Any]) -> None:
             looks: dict[str, Any] = {"color": tint}
             if number:
                 looks = {"c": pick(mark.color), "cmap": scale(mark.colorscale), "vmin": mark.cmin, "vmax": mark.cmax}
-            elif (symbol or "").endswith("-open"):
-                looks = {"facecolors": "none", "edgecolors": tint}
-            axes.scatter(
-                pick(x), pick(y), s=area, marker=kind, alpha=pick(alphas) if np.ndim(alphas) else alphas, label=label,
-                **looks,
-            )  # fmt: skip
+            own = pick(alphas) if np.ndim(alphas) else alphas
+            if not number and (symbol or "").endswith("-open"):  # an empty face takes no list of opacities
+                edges = [to_rgba(tint, a) for a in own] if np.ndim(own) else [to_rgba(tint, own)]
+                looks, own = {"facecolors": "none", "edgecolors": edges}, None
+            axes.scatter(pick(x), pick(y), s=area, marker=kind, alpha=own, label=label, **looks)
             label = None
 
 

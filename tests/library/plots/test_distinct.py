@@ -7,7 +7,7 @@ import pytest
 
 from recsys_lite.plots import explorer
 from recsys_lite.plots.palette import MODEL_COLOURS, SERIES
-from recsys_lite.plots.static import png
+from recsys_lite.plots.static import png, svg
 
 
 def drawn(models):
@@ -47,6 +47,12 @@ def test_colours_that_are_apart_stay_and_the_parts_of_a_series_stay_together():
     a, b, again, c = figure.data
     assert b.line.color == b.marker.color == again.line.color == SERIES[1] and a.line.color == "#0072B2"
     assert c.fillcolor == "#0072B2" and c.line.color is None
+
+
+def test_open_marks_with_opacities_of_their_own_can_be_taken_away():
+    marker = {"symbol": ["square", "square-open", "square-open"], "opacity": [1.0, 0.4, 0.6], "color": "#0072B2"}
+    figure = go.Figure(go.Scatter(x=[1, 2, 3], y=["a", "a", "a"], mode="markers", marker=marker))
+    assert "Marks" in svg(figure, "Marks") and png([figure], ["Marks"])[1:4] == b"PNG"
 
 
 def test_a_picture_needs_figures_and_as_many_titles():
