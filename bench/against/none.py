@@ -22,6 +22,8 @@ NONE = [
     Without("DHEN", "model", f"{NOBODY} Its authors published no code. {PAPER}"),
     Without("EnsembleLayer", "layer", f"{NOBODY} It is DHEN's layer. {PAPER}"),
     Without("SplitNetwork", "model", f"{NOBODY} Tests check it against its equation in NumPy (`tests/reference`)."),
+    Without("NGCF", "model",
+            f"RecBole has it, with a graph and dropout drawn in another way; not compared. {PAPER}"),
     Without("PAL", "model", f"{NOBODY} {PAPER}"),
     Without("WatchNext", "model", f"{NOBODY} {PAPER}"),
     Without("TextCNN", "model", f"{NOBODY} {PAPER}"),
