@@ -44,7 +44,7 @@ KILLS, SEED = 200, 0
 LONGEST = 600  # seconds
 #: a process without threads from which others are split off, with everything imported
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["bench.faults"])
+CONTEXT.set_forkserver_preload(["bench.fuzz_targets"])
 PAYLOAD = np.random.default_rng(0).bytes(4_000_000)
 
 
@@ -242,9 +242,11 @@ def kills(case: Case, count: int, seed: int, tell: Callable[[], Any]) -> dict[st
     """A number of kills of a case."""
     rng = np.random.default_rng(seed)
     with TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        scratch, whole = Path(place), Path(place) / "whole"
+        scratch, first, whole = Path(place), Path(place) / "first", Path(place) / "whole"
+        first.mkdir()
         whole.mkdir()
         (scratch / "rows.csv").write_bytes(table.example(12_000))
+        apart(case.work, first)  # imports what a job needs, so that the next one takes as long as all later ones
         started = time.perf_counter()
         ended, wrong = apart(case.work, whole)
         assert ended, wrong
