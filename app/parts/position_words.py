@@ -115,7 +115,7 @@ def shares_drawn(share: pd.DataFrame) -> go.Figure:
         line={"color": NEUTRAL, "dash": "dot"}, hovertemplate="place %{x}: %{y:.0%}",
     )  # fmt: skip
     figure.update_xaxes(title="place in the list", dtick=1)
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title="share of clicks, chance of a look", tickformat=".0%", rangemode="tozero")
     figure.update_layout(legend={"orientation": "h", "y": -0.25})
     return figure
 

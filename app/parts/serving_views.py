@@ -167,7 +167,7 @@ def bytes_chart(values: int, dim: int, kind: str, buckets: int | None) -> go.Fig
         marker={"size": 15, "color": RED, "symbol": "star"},
     )  # fmt: skip
     figure.update_layout(margin={"t": 8}, height=380)
-    figure.update_yaxes(title="", exponentformat="SI", ticksuffix="B")
+    figure.update_yaxes(title="size of the table", exponentformat="SI", ticksuffix="B")
     figure.update_xaxes(title="values of the vocabulary", exponentformat="B")
     return figure
 

@@ -17,6 +17,7 @@ MARKS = {
 }  # fmt: skip
 DASHES = {"dot": ":", "dash": "--", "dashdot": "-.", "solid": "-"}
 WIDTH, DPI = 760, 100  # of the SVG, in pixels
+MOST_SHAPES = 300  # marks that are drawn one by one; more are a picture within the SVG, which would grow too large
 
 
 def svg(figure: go.Figure, title: str = "") -> str:
@@ -40,7 +41,7 @@ def svg(figure: go.Figure, title: str = "") -> str:
     page = Figure(figsize=(WIDTH / DPI, height / DPI), layout="constrained")
     _draw(page.add_subplot(), figure, title)
     text = io.StringIO()
-    page.savefig(text, format="svg", metadata={"Date": None})
+    page.savefig(text, format="svg", dpi=2 * DPI, metadata={"Date": None})
     return re.sub(r"^.*?(?=<svg)", "", text.getvalue(), flags=re.S)
 
 
@@ -153,7 +154,8 @@ def _scatter(axes: Any, trace: Any, bars: Sequence[Any]) -> None:
             if not number and (symbol or "").endswith("-open"):  # an empty face takes no list of opacities
                 edges = [to_rgba(tint, a) for a in own] if np.ndim(own) else [to_rgba(tint, own)]
                 looks, own = {"facecolors": "none", "edgecolors": edges}, None
-            axes.scatter(pick(x), pick(y), s=area, marker=kind, alpha=own, label=label, **looks)
+            many = len(at) > MOST_SHAPES
+            axes.scatter(pick(x), pick(y), s=area, marker=kind, alpha=own, label=label, rasterized=many, **looks)
             label = None
 
 

@@ -311,6 +311,7 @@ def test_the_tour_leads_through_the_pages(server, browser):
         expect(page.get_by_test_id("stException")).to_have_count(0)
         if place < len(tour.STOPS):
             page.get_by_role("button", name="Next", exact=True).first.click()
+    expect(page.get_by_role("button", name="Leave the tour")).to_have_count(1, timeout=30_000)
     page.get_by_role("button", name="Leave the tour").click()
     page.get_by_role("button", name="New here? Take the tour").wait_for(timeout=30_000)
     assert not wrong
