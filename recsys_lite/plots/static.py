@@ -150,9 +150,9 @@ def _scatter(axes: Any, trace: Any, bars: Sequence[Any]) -> None:
             looks: dict[str, Any] = {"color": tint}
             if number:
                 looks = {"c": pick(mark.color), "cmap": scale(mark.colorscale), "vmin": mark.cmin, "vmax": mark.cmax}
-            own = pick(alphas) if np.ndim(alphas) else alphas
+            own: Any = pick(alphas) if np.ndim(alphas) else alphas
             if not number and (symbol or "").endswith("-open"):  # an empty face takes no list of opacities
-                edges = [to_rgba(tint, a) for a in own] if np.ndim(own) else [to_rgba(tint, own)]
+                edges = [to_rgba(tint, a) for a in (own if np.ndim(own) else [own])]
                 looks, own = {"facecolors": "none", "edgecolors": edges}, None
             many = len(at) > MOST_SHAPES
             axes.scatter(pick(x), pick(y), s=area, marker=kind, alpha=own, label=label, rasterized=many, **looks)
