@@ -8,8 +8,10 @@ It imports the pages, and PyTorch with them, and reads the data before it serves
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,7 +23,7 @@ logger.set_log_level("error")  # it warns of caches that are filled before it se
 from recsys_lite.data import DataUnavailable  # noqa: E402
 
 from . import main  # noqa: E402, F401
-from .core import cache  # noqa: E402
+from .core import cache, look  # noqa: E402
 from .core.names import TASKS  # noqa: E402
 
 SCRIPT = Path(__file__).resolve().parents[1] / "streamlit_app.py"
@@ -44,5 +46,8 @@ def options(given: list[str]) -> list[str]:
 if __name__ == "__main__":
     print("Reading the data …", flush=True)
     read()
+    served = look.serve()
+    if served is not None:
+        atexit.register(shutil.rmtree, served, ignore_errors=True)
     sys.argv = ["streamlit", "run", str(SCRIPT), *options(sys.argv[1:])]
     sys.exit(cli.main())

@@ -7,20 +7,11 @@ from typing import Any
 import streamlit as st
 
 from .core import controls
+from .core.look import TITLE, rules
 from .pages import PAGES
 from .parts import notices, tour
 
 FIRST = "compare"  # the page of an address without a path
-STYLE = """<style>
-.stMainBlockContainer {padding: 3.6rem 2.5rem 4rem}
-.stMainBlockContainer h1 {font-size: 1.5rem; padding: 0}
-.stMainBlockContainer > div > .stVerticalBlock {gap: .75rem}
-.st-key-corner {height: 0; z-index: 2; margin-bottom: -1.5rem}
-.stMainBlockContainer h2, .stMainBlockContainer h3 {font-size: 1.2rem}
-@media (max-width: 640px) {
-.st-key-corner {height: auto; margin-bottom: 0}
-.stMainBlockContainer {padding: 3.6rem 1rem 4rem}}
-</style>"""
 
 
 def _first() -> None:
@@ -30,8 +21,8 @@ def _first() -> None:
 
 def main() -> None:
     """Everything that a visitor sees; runs anew for every visitor and every change."""
-    st.set_page_config(page_title="recsys-lite explorer", layout="wide")
-    st.html(STYLE)
+    st.set_page_config(page_title=TITLE, layout="wide")
+    rules()
     pages = {
         path: st.Page(module.page, title=title, url_path="start" if path == FIRST else path, default=path == FIRST)
         for section in PAGES.values()
@@ -40,6 +31,7 @@ def main() -> None:
     listed: dict[str, list[Any]] = {name: [pages[path] for path in section] for name, section in PAGES.items()}
     again = st.Page(_first, title=PAGES[""][FIRST][1], url_path=FIRST, visibility="hidden")  # it has two addresses
     listed[""].append(again)
+    st.session_state[controls.PAGES] = pages
     chosen = st.navigation(listed, position="top")
     here = next((path for path, page in pages.items() if page is chosen or page == chosen), FIRST)
     controls.follow(here)

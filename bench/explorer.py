@@ -41,6 +41,7 @@ EDITS: dict[str, Edit] = {
     "serving": lambda app: app.selectbox("control.view").select_index(1),
     "race": lambda app: app.selectbox("control.b").select_index(2),
     "own_data": lambda app: app.selectbox("control.a").select_index(2),
+    "game": lambda app: app.number_input("control.round").set_value(2),
     "leaderboard": lambda app: app.selectbox("control.metric").select_index(1),
 }
 
@@ -70,9 +71,24 @@ def measured(page: str) -> dict[str, float]:
     started = time.perf_counter()
     change.run()
     seconds["edit"] = time.perf_counter() - started
+    if page == "compare":
+        seconds["edit while another trains"] = beside(lambda: app.number_input("compare.row").set_value(32).run())
     if app.exception:
         raise SystemExit(f"{page}: {app.exception[0].value}")
     return seconds
+
+
+def beside(click: Callable[[], Any]) -> float:
+    """Seconds of a click while another visitor's race trains."""
+    from recsys_lite.lab.worker import Worker
+
+    with Worker("recsys_lite.lab.race:play", ["fm", "dhen"], rows=4000, epochs=40) as worker:
+        worker.ask()
+        worker.take(300)
+        worker.ask()
+        started = time.perf_counter()
+        click()
+        return time.perf_counter() - started
 
 
 def main() -> None:

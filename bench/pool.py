@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -44,8 +46,9 @@ def run(
         processes: of the pool.
         total: how many runs there will be, for the bar; default: as many as are wanted at the start.
 
-    An interrupt cancels what has not started; what is running ends with the interpreter.
+    An interrupt, or the signal to terminate, ends the processes of the pool; what they had begun is lost.
     """
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else the pool's processes would go on alone
     started: set[str] = set()
     pending: dict[Future[Any], Job] = {}
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
@@ -67,7 +70,11 @@ def run(
                         refill()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def into_lists(

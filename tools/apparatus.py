@@ -1,4 +1,4 @@
-"""Write the pages to look things up on: notation, glossary, timeline, errata and status, each from data.
+"""Write the pages to look things up on: notation, glossary, timeline, errata, checks and status, from data.
 
 python tools/apparatus.py            # write the pages (tools/stamp.py does so, too)
 python tools/apparatus.py --check    # change nothing; fail if a page disagrees with its data
@@ -12,6 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import checked
 import primer
 from chapters import ROOT, chapters, read, table, write
 from status import status
@@ -20,7 +21,7 @@ from recsys_lite.notebook import drawing
 from recsys_lite.plots.diagrams import timeline_drawing
 
 #: The reference pages in the order of the table of contents; the last one is written by hand.
-PAGES = ("notation", "glossary", "timeline", "primer", "errata", "status", "references")
+PAGES = ("notation", "glossary", "timeline", "primer", "errata", "checked_against", "status", "references")
 MADE = "<!-- written by tools/apparatus.py from book/{}.json -->"
 
 NOTATION = """\
@@ -210,7 +211,7 @@ def pages(root: Path = ROOT) -> dict[Path, str]:
     """The generated pages with the text that they should have."""
     made = {
         "notation": notation, "glossary": glossary, "timeline": timeline, "primer": primer.page, "errata": errata,
-        "status": status,
+        "checked_against": checked.page, "status": status,
     }  # fmt: skip
     return {root / "book" / f"{name}.md": write_page(root) for name, write_page in made.items()}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PRINT_SECONDS = 120  # for all figures and formulas of one page
+PRINT_SECONDS = 300  # for all figures and formulas of one page
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:

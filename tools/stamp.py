@@ -27,7 +27,8 @@ from recsys_lite.notebook import map_drawing
 KEYS = ("app", "repository", "revision", "site")
 
 SETUP = """\
-# Set-up: the same in Colab, in Jupyter, in the repository and in a downloaded folder, where a wheel lies beside it.
+# Set-up, the same in Colab, in Jupyter, in the repository, and in a downloaded folder,
+# where a wheel lies beside the notebook.
 import importlib.util
 import subprocess
 import sys
@@ -36,11 +37,15 @@ from pathlib import Path
 REPOSITORY, REVISION = {repository}, {revision}
 if importlib.util.find_spec("recsys_lite") is None:
     sources = [wheel.as_uri() for wheel in Path.cwd().glob("recsys_lite-*.whl")]
-    sources += ["git+" + REPOSITORY + ("@" + REVISION if REVISION else "")] if REPOSITORY else []
+    if REPOSITORY:
+        sources.append("git+" + REPOSITORY + ("@" + REVISION if REVISION else ""))
     if not sources:
-        raise ModuleNotFoundError("recsys_lite is missing. In a clone of its repository: pip install -e '.[{extras}]'")
-    command = [sys.executable, "-m", "pip", "install", "recsys-lite[{extras}] @ " + sources[0]]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as pip:
+        how = "in a clone of its repository: pip install -e '.[{extras}]'"
+        raise ModuleNotFoundError("recsys_lite is missing; " + how)
+    command = [sys.executable, "-m", "pip", "install"]
+    command.append("recsys-lite[{extras}] @ " + sources[0])
+    pipe = {{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}}
+    with subprocess.Popen(command, **pipe) as pip:
         for line in pip.stdout:  # PyTorch takes minutes: say what is under way
             print(line[:88].rstrip(), flush=True)
     if pip.returncode:

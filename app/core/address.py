@@ -13,6 +13,9 @@ from typing import Any
 
 from recsys_lite.data import criteo
 from recsys_lite.fields import UNSEEN, Dataset, Field
+from recsys_lite.fields.encoder import NOTHING
+
+from .own import OWN
 
 UNSEEN_VALUE = "<unseen>"
 MOST_COUNT = 1e15  # of a number of a row, either way: the log of it is exact, and a browser can hold it
@@ -50,7 +53,16 @@ class State:
         query |= {"epoch": str(self.epoch)} if self.about == "training" and self.epoch else {}
         query |= {"diff": self.diff} if self.diff else {}
         query |= {} if self.change else {"change": "0"}
+        if self.data == OWN:
+            return query  # nothing of a reader's file stands in an address
         return query | {f"set.{name}": as_text(value) for name, value in self.edits.items()}
+
+
+def link(state: State) -> dict[str, str]:
+    """The shortest query that brings a state back: what it opens with by itself is left out."""
+    query = state.to_query()
+    same = {"seed": "0", "detail": next(iter(DETAILS)), "metric": "auc", "about": next(iter(ABOUT))}
+    return {k: v for k, v in query.items() if same.get(k) != v}
 
 
 def fitting(models: list[str], known: list[str]) -> list[str]:
@@ -219,8 +231,7 @@ def shown(dataset: Dataset, record: Mapping[str, Any]) -> dict[str, Any]:
     for f in dataset.fields:
         value = record[f.name]
         if f.kind == "numeric":
-            mean, sd = dataset.extras["numeric"][f.name]
-            value = None if value == 0 else float(round(criteo.unscale(value, mean, sd)))
+            value = _raw(dataset, f, value)
         elif f.is_bag:
             value = distinct(list(value))
         out[f.name] = value
@@ -232,6 +243,24 @@ def edited(dataset: Dataset, record: Mapping[str, Any], edits: Mapping[str, Any]
     out = dict(record)
     for name, value in edits.items():
         if dataset.field(name).kind == "numeric":
-            value = criteo.scale(value, *dataset.extras["numeric"][name])
+            value = _scaled(dataset, dataset.field(name), value)
         out[name] = value
     return out
+
+
+def _raw(dataset: Dataset, f: Field, value: float) -> float | None:
+    """A number as it was given: a count, of the logarithm that models see, or of a reader's table, in six digits."""
+    mean, sd = dataset.extras["numeric"][f.name]
+    if f.scale is None:
+        return None if value == 0 else float(round(criteo.unscale(value, mean, sd)))
+    return float(f"{value * sd + mean:.6g}")
+
+
+def _scaled(dataset: Dataset, f: Field, raw: float | None) -> float:
+    """A number as the models see it; a missing one as in training."""
+    mean, sd = dataset.extras["numeric"][f.name]
+    if f.scale is None:
+        return criteo.scale(raw, mean, sd)
+    if f.transform == NOTHING:
+        return 0.0
+    return ((f.fill or 0.0) - mean) / sd if raw is None else (raw - mean) / sd

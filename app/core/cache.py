@@ -21,15 +21,20 @@ from recsys_lite.store import trained_clicks as stored_clicks
 
 from .address import edited, original
 from .names import PLANTED
+from .own import OWN, cached, held, listed
 
 Edits = tuple[tuple[str, Any], ...]
 
 # --- rows and the models that read them -----------------------------------------------------------------------------
 
 
-@st.cache_resource(show_spinner="Reading the data …", max_entries=4)
 def load_dataset(dataset: str, task: str) -> Dataset:
-    """A data set, read once for all sessions."""
+    """A data set: read once for all sessions, or the reader's own."""
+    return held(task).dataset if dataset == OWN else _stored_dataset(dataset, task)
+
+
+@st.cache_resource(show_spinner="Reading the data …", max_entries=4)
+def _stored_dataset(dataset: str, task: str) -> Dataset:
     torch.set_num_threads(1)  # rows are scored one at a time here
     if (dataset, task) == PLANTED:
         return planted(**PAIRS)
@@ -37,14 +42,25 @@ def load_dataset(dataset: str, task: str) -> Dataset:
 
 
 def trained(dataset: str, task: str) -> list[str]:
-    """The models whose weights are stored, in the order of the book."""
+    """The models whose weights are stored, in the order of the book; of the reader's own data those trained there."""
+    if dataset == OWN:
+        return list(held(task).models) if (dataset, task) in listed() else []
+    return list(_stored(dataset, task))
+
+
+@st.cache_data(show_spinner=False, ttl=60, max_entries=16)
+def _stored(dataset: str, task: str) -> list[str]:
     paths = {m: store.weights_path(dataset, task, m) for m in MODELS}
     return [m for m, path in paths.items() if path.with_name(path.name + ".safetensors").is_file()]
 
 
-@st.cache_resource(show_spinner="Reading stored weights …", max_entries=64)
 def load_model(dataset: str, task: str, model: str) -> Model:
-    """A trained model, read once for all sessions."""
+    """A trained model: read once for all sessions, or the reader's own."""
+    return held(task).models[model] if dataset == OWN else _stored_model(dataset, task, model)
+
+
+@st.cache_resource(show_spinner="Reading stored weights …", max_entries=64)
+def _stored_model(dataset: str, task: str, model: str) -> Model:
     return store.load_model(store.weights_path(dataset, task, model), load_dataset(dataset, task).fields)
 
 
@@ -55,9 +71,12 @@ def frozen(edits: Mapping[str, Any]) -> Edits:
 
 def edited_row(data: str, task: str, row: int, edits: Edits = ()) -> Rows:
     """A test row with edits, as models read it; without any it is the row itself, label and all."""
+    return _encoded(data, task, row, edits) if edits else load_dataset(data, task).test[row]
+
+
+@cached(st.cache_resource, show_spinner=False, max_entries=64)
+def _encoded(data: str, task: str, row: int, edits: Edits) -> Rows:
     dataset = load_dataset(data, task)
-    if not edits:
-        return dataset.test[row]
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in edits}
     return dataset.encode(edited(dataset, original(dataset, row), values))
 
@@ -69,7 +88,7 @@ def raw_edits(data: str, task: str, row: int, edits: Mapping[str, Any]) -> dict[
     return {k: v for k, v in edited(dataset, first, edits).items() if v != first[k]}
 
 
-@st.cache_data(show_spinner="Scoring the test part …", max_entries=64)
+@cached(st.cache_data, show_spinner="Scoring the test part …", max_entries=64)
 def test_predictions(dataset: str, task: str, model: str) -> np.ndarray:
     """Probabilities of all test rows."""
     return predict(load_model(dataset, task, model), load_dataset(dataset, task).test).numpy()

@@ -14,6 +14,7 @@ from .shared import NEW, STATE, WRITTEN
 # in the session: what the controls were when the address was written, the page, whether it is another one than before,
 # and what is wrong with the address
 CHOSEN, PAGE, CAME, PROBLEMS = "address.controls", "address.page", "page.came", "address.problems"
+PAGES = "app.pages"  # in the session: the pages by address, for those that lead to another one
 TOUR = "tour"  # the one key of the address that no page owns
 
 
@@ -115,6 +116,8 @@ def pick_some(
         if len(set(asked)) > most:
             st.session_state.setdefault(PROBLEMS, []).append(f"{key} holds at most {most} values")
         st.session_state[place] = [o for o in options if str(o) in asked][:most] or start
+    else:  # another control may have taken some away
+        st.session_state[place] = [o for o in st.session_state[place] if o in options]
     return st.multiselect(words, options, key=place, format_func=format_func, max_selections=most)
 
 

@@ -23,8 +23,8 @@ TASKS = {
 PLANTED = ("planted", "pairs")
 #: all that has rows and models that read them
 ROWS = TASKS | {PLANTED: "Planted pairs: the truth is known"}
-DONE = {"click": "clicked", "like": "liked", "pairs": "labelled 1"}
-EVENTS = {"click": "a click", "like": "a like", "pairs": "the label 1"}
+_DONE = {"click": "clicked", "like": "liked", "pairs": "labelled 1"}
+_EVENTS = {"click": "a click", "like": "a like", "pairs": "the label 1"}
 NAMES = {c["models"][0]: c["short"] for c in chapters.CHAPTERS if c.get("models")} | {
     "logistic_regression": "Logistic regression", "fm": "Factorization machine", "gbdt": "Boosted trees",
     "popularity": "Popularity", "item_knn": "Item neighbours", "ease": "EASE", "mf": "Matrix factorisation",
@@ -40,6 +40,16 @@ METRICS = {
     "normalized_entropy": "normalized entropy (lower is better)",
     "grouped_auc": "per-user AUC (higher is better)",
 }
+
+
+def done(task: str) -> str:
+    """What happened in a row with label 1; a reader's own data have a key in place of a task."""
+    return _DONE.get(task, "labelled 1")
+
+
+def event(task: str) -> str:
+    """What a model's chance is one of."""
+    return _EVENTS.get(task, "the label 1")
 
 
 def name(model: str) -> str:
@@ -81,5 +91,6 @@ def link(slug: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that markdown shows as it is, whatever a file holds."""
+    """Text that markdown shows as it is, whatever a file or an address holds; what looks like an address is no link."""
+    text = re.sub(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)", "\u2060", text, flags=re.IGNORECASE)  # a mark without width
     return re.sub(r"([\\`*_{}\[\]()<>#+.!|~$:&-])", r"\\\1", text.replace("\n", " "))

@@ -1,31 +1,49 @@
-"""One training at a time on a server: the lock, a turn, and the bar that tells how far it is."""
+"""Trainings, each in a process of its own: whose turn it is, how far it is, and its end when its visitor leaves."""
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import streamlit as st
-import torch
 from streamlit.delta_generator import DeltaGenerator
+
+from recsys_lite.lab.worker import Worker
 
 from .names import name, plain
 
 BUSY = "Another training is running on this server. Wait some seconds, then press the button again."
+MOST_LIVE = 3  # processes of paused or playing races; each holds some hundred megabytes
 
 
 @st.cache_resource(max_entries=1)
 def lock() -> threading.Lock:
-    """Held while models train: PyTorch has one random generator, so one session of the server trains at a time."""
+    """Held while models train: one session trains at a time, so that a processor is left for all others."""
     return threading.Lock()
+
+
+@st.cache_resource(max_entries=1)
+def _live() -> weakref.WeakSet[Worker]:
+    return weakref.WeakSet()
+
+
+def live(job: str, *arguments: Any, **options: Any) -> Worker | None:
+    """A process that waits to be asked for its steps, or nothing where there are enough of them."""
+    if sum(worker.alive for worker in list(_live())) >= MOST_LIVE:
+        return None
+    worker = Worker(job, *arguments, **options)
+    _live().add(worker)
+    return worker
 
 
 @contextmanager
 def turn(first: str) -> Iterator[DeltaGenerator | None]:
     """A turn to train: its progress bar, or nothing and a warning while another session trains.
 
-    A ``ValueError`` within is told to the reader and ends there.
+    A ``ValueError`` within, and an end of the process, are told to the reader and end there.
 
     Args:
         first: what the bar says at first.
@@ -36,29 +54,40 @@ def turn(first: str) -> Iterator[DeltaGenerator | None]:
         return
     bar = st.progress(0.0, first)
     try:
-        torch.set_num_threads(1)
         yield bar
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         st.error(f"**Nothing was trained.** {plain(str(error))}")
     finally:
         lock().release()
         bar.empty()
 
 
-def teller(
-    bar: DeltaGenerator, models: Sequence[str], epochs: int, words: Callable[[str], str] = name
-) -> Callable[[str, int], None]:
-    """What a training calls after each epoch: it moves the bar.
+def train(
+    bar: DeltaGenerator, first: str, models: Sequence[str], most: int, job: str, *arguments: Any,
+    words: Callable[[str], str] = name, **options: Any,
+) -> Any:  # fmt: skip
+    """The result of a job, made in a process of its own; the bar tells of each epoch.
+
+    While the process works, the bar is told the same again: there Streamlit stops a run whose visitor has left or has
+    changed a control, and the process ends with it.
 
     Args:
         bar: of :func:`turn`.
+        first: what the bar says until the first epoch is done.
         models: those that train, one after the other.
-        epochs: how many a model has at most.
+        most: how many epochs a model has at most.
+        job: see :class:`~recsys_lite.lab.worker.Worker`; it yields model and epoch, and ``""`` when all are trained.
         words: a model in words.
     """
+    last = [(0.0, first)]
 
-    def told(model: str, epoch: int) -> None:
-        share = (models.index(model) + epoch / epochs) / len(models)
-        bar.progress(share, f"{words(model)}: epoch {epoch}, at most {epochs}")
+    def told(step: tuple[str, int]) -> None:
+        model, epoch = step
+        if model:
+            share = (models.index(model) + epoch / most) / len(models)
+            last[0] = (share, f"{words(model)}: epoch {epoch}, at most {most}")
+        else:
+            last[0] = (1.0, "Looking at the test rows …")
+        bar.progress(*last[0])
 
-    return told
+    return Worker(job, *arguments, **options).run(told, lambda: bar.progress(*last[0]))

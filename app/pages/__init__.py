@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import compare, embeddings, inside, leaderboard, own_data, position, race, retrieval, serving, steps
+from . import compare, embeddings, game, inside, leaderboard, own_data, position, race, retrieval, serving, steps
 
 #: section -> address of a page -> its module, its title
 PAGES: dict[str, dict[str, tuple[ModuleType, str]]] = {
@@ -18,6 +18,7 @@ PAGES: dict[str, dict[str, tuple[ModuleType, str]]] = {
         "embeddings": (embeddings, "Where films lie"),
     },
     "Recommend": {"retrieval": (retrieval, "Find candidates")},
+    "Play": {"game": (game, "Spot the pair")},
     "Train": {"race": (race, "Two models, live"), "own_data": (own_data, "Your data")},
     "Results": {
         "leaderboard": (leaderboard, "Leaderboard"),

@@ -15,7 +15,8 @@ from ..core import controls
 from ..core.address import MOST_MODELS, OPENING, State, choose, choose_row, edited, fitting, original
 from ..core.cache import load_dataset, load_model, test_predictions, trained
 from ..core.controls import hold, keep
-from ..core.names import DONE, METRICS, PLANTED, ROWS, TASKS, brief, name
+from ..core.names import METRICS, PLANTED, ROWS, TASKS, brief, done, name
+from ..core.own import OWN, cached, listed
 from ..parts import notices, tables
 from ..parts.compare_quality import show_models
 from ..parts.compare_row import caveats, show_row
@@ -51,7 +52,8 @@ def page() -> None:
     if problems:
         notices.address(problems)
     of_row(state, dataset, models, order)
-    quality(state, models)
+    if state.data != OWN:  # there all is measured on the page of the training
+        quality(state, models)
     caveats(state, dataset)
 
 
@@ -84,7 +86,7 @@ def read_address() -> tuple[State, list[str]]:
     touched = state is not None and state.to_query() != session.get("compare.written")
     came = session.pop("page.came", False)  # from another page of the explorer, by its menu
     if state is None or (query != session.get("compare.address") and not touched and (query or not came)):
-        known = [*TASKS, PLANTED]
+        known = [*TASKS, PLANTED, *listed()]
         state, problems = choose(query or OPENING, known, trained, list(METRICS))
         session["compare.state"], session["compare.query"], session["compare.unread"] = state, query or OPENING, True
         session["compare.problems"] = problems
@@ -99,8 +101,11 @@ def read_address() -> tuple[State, list[str]]:
 def choosers(state: State) -> None:
     """Data set, task and models."""
     left, right, third = st.columns([4, 7, 3])
+    rows = ROWS | listed()
+    if (state.data, state.task) not in rows:
+        rows[state.data, state.task] = "Your data (gone)"
     left.selectbox(
-        "Data and question", list(ROWS), format_func=ROWS.__getitem__,
+        "Data and question", list(rows), format_func=rows.__getitem__,
         key=hold("compare.task", (state.data, state.task)),
         on_change=_other_task, args=(state,),
     )  # fmt: skip
@@ -161,7 +166,7 @@ def usable_models(state: State) -> dict[str, Any]:
     return models
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@cached(st.cache_data, show_spinner=False, max_entries=64)
 def disagreement(data: str, task: str, models: tuple[str, ...]) -> np.ndarray:
     """Rows where the models differ most, see :func:`tables.disagreement`."""
     rows = load_dataset(data, task).test
@@ -209,7 +214,7 @@ def disagreements(state: State, dataset: Dataset, order: np.ndarray, models: lis
         on_select=lambda: _chosen(state, rows),
         column_config={c: st.column_config.NumberColumn(format="percent") for c in [*chances, "gap"]},
     )  # fmt: skip
-    st.caption(f"Rows that were {DONE[state.task]}, the widest gap between the chances first. Tick one to see it.")
+    st.caption(f"Rows that were {done(state.task)}, the widest gap between the chances first. Tick one to see it.")
 
 
 def _chosen(state: State, rows: list[int]) -> None:
@@ -231,7 +236,7 @@ def find_row(state: State, dataset: Dataset) -> None:
     if not found:
         st.caption("No such row in the test part.")
         return
-    event = DONE[state.task]
+    event = done(state.task)
 
     def words(row: int) -> str:
         record = original(dataset, row)

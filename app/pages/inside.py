@@ -18,7 +18,8 @@ from ..core.address import as_text, edited, original
 from ..core.cache import edited_row, frozen, load_dataset, load_model, raw_edits, trained
 from ..core.controls import number, pick, write_address
 from ..core.names import ROWS as DATA
-from ..core.names import chapter, name
+from ..core.names import chapter, name, plain
+from ..core.own import OWN, listed
 from ..parts import notices, pair_maps, tables
 from ..parts.charts import chart
 from ..parts.downloads import table_and_downloads
@@ -34,8 +35,9 @@ def page() -> None:
     st.title("What a model looks at")
     first, second, third = st.columns(3)
     with first:
-        known = {".".join(pair): pair for pair in DATA if trained(*pair)}
-        data, task = known[pick("Data and question", list(known), "data", lambda k: DATA[known[k]])]
+        rows_of = DATA | listed()
+        known = {".".join(pair): pair for pair in rows_of if trained(*pair)}
+        data, task = known[pick("Data and question", list(known), "data", lambda k: rows_of[known[k]])]
     try:
         dataset = load_dataset(data, task)
     except (DataUnavailable, ValueError) as error:
@@ -75,7 +77,7 @@ def page() -> None:
     chosen_so = {"data": f"{data}.{task}", "model": chosen, "view": kind}
     if view.by_row:
         chosen_so |= {"rows": "mean"} if row is None else {"rows": "one", "row": str(row)}
-        chosen_so |= {f"set.{k}": as_text(v) for k, v in edits.items()}
+        chosen_so |= {f"set.{k}": as_text(v) for k, v in edits.items() if data != OWN}
     if view.layered:
         chosen_so |= {
             k: st.session_state[f"control.{k}"] for k in ("layer", "head") if f"control.{k}" in st.session_state
@@ -128,7 +130,7 @@ def show(
 ) -> None:  # fmt: skip
     """The map, in words and as a table."""
     a, b, value = strongest(table)
-    sentence = f"{view.lead} of {name(chosen)} here is **{a} × {b}** ({value:.4g} {unit})."
+    sentence = f"{view.lead} of {name(chosen)} here is **{plain(a)} × {plain(b)}** ({value:.4g} {unit})."
     st.markdown(f"**What you see.** {sentence}", help=view.reading)
     if row is not None and data == "movielens-100k":
         dataset = load_dataset(data, task)

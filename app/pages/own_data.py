@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,18 +13,21 @@ from recsys_lite.data import table
 from recsys_lite.fields import Dataset
 from recsys_lite.lab import trial
 
-from ..core.controls import number, pick, write_address
+from ..core import run
+from ..core.address import MOST_MODELS
+from ..core.controls import PAGES, number, pick, pick_some, write_address
 from ..core.names import chapter, link, name, plain
-from ..core.run import teller, turn
+from ..core.own import HELD, OWN, Own
 from ..parts import notices
 from ..parts.own_data_file import LIMITS, MADE, TRAINED, TYPES, Source, choose_source, complain
-from ..parts.own_data_results import show
+from ..parts.own_data_results import code, show
 from ..parts.own_data_score import score_file
 
 START = ("logistic_regression", "fm")
 SPLITS = {"random": "By chance", "file": "In the order of the file", "time": "By a column of time"}
 EPOCHS, RATES, SEEDS = [30, 10, 100], [0.003, 0.001, 0.01, 0.03], 100
 FIRST_ROWS = 8
+STARTING = "Starting a process for the training …"
 KINDS = "own_data.kinds"  # in the state of the session
 
 
@@ -48,16 +52,24 @@ def page() -> None:
     seed = options["seed"]
     story.markdown(f"**What you see.** {plain(in_words(source, schema, dataset))}")
     now = (source.key, tuple(schema.items()), tuple(options.items()), names, tuple(budget.items()))
-    if st.button(f"Train {name(names[0])} and {name(names[1])}", type="primary"):
-        train(dataset, names, seed, budget, now)
+    words = [name(m) for m in names]
+    given = options | {"path": source.file, "separator": source.separator}
+    pressed, results = st.button(f"Train {', '.join(words[:-1])} and {words[-1]}", type="primary"), st.empty()
+    if pressed:
+        results.info("Training. The results will stand here; those of an earlier training are gone.")
+        train(dataset, names, seed, budget, now, source.file or "the example", code(given, schema, names, seed, budget))
     trained = st.session_state.get(TRAINED)
+    results.empty()
     if trained and trained[0] == now:
-        show(trained[1], dataset, options | {"path": source.file, "separator": source.separator}, schema, seed, budget)
-        score_file(trained[2], LIMITS, TYPES, complain)
+        with results.container():
+            onto_stage(names)
+            show(trained[1], dataset, given, schema, seed, budget)
+            score_file(trained[2], LIMITS, TYPES, complain)
     elif trained and trained[0][0] == source.key:
         st.info("The settings have changed since the last training. Press the button to train with those chosen now.")
     caveats()
     asked = {"a": names[0], "b": names[1], "split": options["split"], "seed": str(seed)}
+    asked |= {"more": ",".join(names[2:])} if names[2:] else {}
     write_address(asked | {k: str(v) for k, v in budget.items()})
 
 
@@ -147,34 +159,47 @@ def made(source: Source, schema: dict[str, str], options: dict[str, Any]) -> Dat
     return kept[1]
 
 
-def choose_models(dataset: Dataset) -> tuple[tuple[str, str], dict[str, Any]]:
-    """Two models that these fields fit, and the budget of both: the options of ``trial.run``."""
-    first, second, third, fourth = st.columns(4)
+def choose_models(dataset: Dataset) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Two to four models that these fields fit, and the budget of each: the options of ``trial.run``."""
+    first, second, third, fourth, fifth = st.columns([3, 3, 4, 2, 2])
     fit = trial.possible(dataset.fields)
     with first:
         a = pick("First model", sorted(fit, key=lambda m: m != START[0]), "a", name)
     with second:
         b = pick("Second model", sorted((m for m in fit if m != a), key=lambda m: m != START[1]), "b", name)
     with third:
-        epochs = pick("Epochs, at most", EPOCHS, "epochs")
+        others = [m for m in fit if m not in (a, b)]
+        more = pick_some("More for the stage (none to two)", others, [], "more", MOST_MODELS - 2, name)
     with fourth:
-        rate = pick("Learning rate of Adam", RATES, "lr")
-    return (a, b), {"epochs": epochs, "lr": rate}
+        epochs = pick("Epochs, at most", EPOCHS, "epochs")
+    with fifth:
+        rate = pick("Learning rate", RATES, "lr", help="Of Adam.")
+    return (a, b, *more), {"epochs": epochs, "lr": rate}
 
 
-def train(dataset: Dataset, names: tuple[str, str], seed: int, budget: dict[str, Any], now: tuple[Any, ...]) -> None:
-    """Train both models, unless somebody else trains; what came out goes into the session."""
-    with turn("Training …") as bar:
+def train(
+    dataset: Dataset, names: tuple[str, ...], seed: int, budget: dict[str, Any], now: tuple[Any, ...], file: str,
+    lines: str,
+) -> None:  # fmt: skip
+    """Train the models, unless somebody else trains; what came out goes into the session, and onto the stage."""
+    with run.turn(STARTING) as bar:
         if bar is None:
             return
-        trials = trial.run(dataset, names, seed=seed, progress=teller(bar, names, budget["epochs"]), **budget)
-        bar.progress(1.0, "Looking at the test rows …")
-        outcome = {
-            "quality": trial.quality(dataset, trials), "gaps": trial.gaps(dataset, trials),
-            "curves": trial.curves(trials), "calibration": trial.calibration(dataset, trials),
-            "worth": trial.worth(dataset, trials),
-        }  # fmt: skip
-        st.session_state[TRAINED] = (now, outcome, {m: t.model for m, t in trials.items()})
+        outcome, models = run.train(
+            bar, STARTING, names, budget["epochs"], "recsys_lite.lab.trial:job", dataset, names, seed=seed, **budget
+        )
+        st.session_state[TRAINED] = (now, outcome, models)
+        st.session_state[HELD] = Own(secrets.token_hex(4), f"Your data: {file}", dataset, models, lines)
+
+
+def onto_stage(names: tuple[str, ...]) -> None:
+    """The way to Compare with these models and rows."""
+    pages = st.session_state.get(PAGES, {})
+    own: Own = st.session_state[HELD]
+    if st.button("See them on the stage: rows, edits, maps", icon=":material/grid_view:") and pages:
+        st.switch_page(
+            pages["compare"], query_params={"data": OWN, "task": own.key, "models": ",".join(names[:MOST_MODELS])}
+        )
 
 
 def caveats() -> None:
@@ -184,7 +209,7 @@ def caveats() -> None:
             "Few rows give noisy numbers: read the intervals, not the third digit. They speak of other rows of the "
             "same kind, not of other seeds: train again with another seed and compare.",
             "The intervals take rows for independent. Rows of one person are not, so then they are too narrow.",
-            "Both models have the same budget and their default sizes, and neither was tuned: with other settings "
+            "All models have the same budget and their default sizes, and none was tuned: with other settings "
             "the order can turn round. Whoever tries many settings and keeps the best test number is misled.",
             "A split by chance puts rows of one day into all parts. To know how models predict tomorrow, split by "
             "time.",

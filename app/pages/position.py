@@ -63,7 +63,7 @@ def page() -> None:
     st.subheader("What was learnt of looking")
     st.markdown(f"**What you see.** {curve_words(curves)}")
     figure = drawn(curves)
-    chart(figure, curve_words(curves), "position.curves")
+    chart(figure, curve_words(curves), "position.curves", title=f"Looking as learnt, {LOGS[log]}")
     notices.hover(
         "Relative to place 1",
         "Only ratios can be learnt: a film seldom looked at and much liked clicks like one often looked at and liked "
@@ -73,7 +73,7 @@ def page() -> None:
     sentence = gain_words(gains, metric)
     st.markdown(f"**What you see.** {sentence}")
     shown = gains_drawn(gains, METRICS[metric])
-    chart(shown, sentence, "position.gains")
+    chart(shown, sentence, "position.gains", title=f"Gain over the model that knows no place, {LOGS[log]}")
     notices.hover(
         "Intervals",
         "Differences of runs on the same log with the same seed, mean and 95 % t interval over seeds; every seed has a "

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
-import torch
 
 from recsys_lite.data.simulated.planted import planted
 from recsys_lite.fields import Dataset
-from recsys_lite.lab.race import ORDER, RUNNERS, Race, alone, best, shares
+from recsys_lite.lab.race import BATCH, ORDER, RUNNERS, alone, best, shares
+from recsys_lite.lab.worker import Worker
 
 from ..core import run
 from ..core.controls import number, pick, write_address
@@ -28,7 +28,8 @@ NOISE = [0.1, 0.0, 0.05, 0.2, 0.3]
 ROWS = [2000, 500, 1000, 4000]
 RATES = [0.01, 0.001, 0.003, 0.03]
 EPOCHS = [20, 10, 40]
-TICK = 0.3  # seconds between two epochs while a race plays
+TICK = 0.3  # seconds between two looks at a race that plays
+PATIENCE = 0.25  # seconds that a look waits for an epoch
 LIVE = "race.live"  # in the state of the session: the one race that it trains
 BUSY = "race.busy"  # in the state of the session: a button was pressed while another session trained
 TITLES = {"auc": "AUC after each epoch", "log loss": "Log loss after each epoch"}
@@ -36,31 +37,39 @@ TITLES = {"auc": "AUC after each epoch", "log loss": "Log loss after each epoch"
 
 @dataclass
 class Live:
-    """A race that this session trains; it moves only while ``playing``, or by one epoch when asked."""
+    """A race that a process of this session's trains; it moves only while ``playing``, or by one epoch when asked."""
 
     asked: Asked
-    race: Race
+    worker: Worker
+    epoch: int = 0
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pairs: pd.DataFrame = field(default_factory=pd.DataFrame)
     playing: bool = False
+    under_way: bool = False  # an epoch has been asked for and is not here yet
     error: str = ""
 
-    def step(self) -> bool:
-        """One epoch of both models; the last one, and one that fails, end the race. False while others train."""
-        if not run.lock().acquire(blocking=False):
-            return False
-        torch.set_num_threads(1)
+    def step(self) -> None:
+        """Ask for one epoch of both models, unless one is under way."""
+        self.worker.ask()
+        self.under_way = True
+
+    def look(self, seconds: float) -> None:
+        """Take the epoch that was asked for, if it is ready in time; the last one, and one that fails, end the race."""
         try:
-            self.race.step()
-        except ValueError as error:
-            self.error = str(error)
-        finally:
-            run.lock().release()
+            got = self.worker.take(seconds) if self.under_way else None
+        except (ValueError, RuntimeError) as error:
+            self.error, self.under_way = str(error), False
+            got = None
+        if got is not None:
+            (self.table, self.pairs), self.under_way, self.epoch = got[1], False, self.epoch + 1
         self.playing = self.playing and not self.over
-        return True
+        if self.over:
+            self.worker.close()
 
     @property
     def over(self) -> bool:
         """Whether no epoch is left."""
-        return self.race.done or bool(self.error)
+        return self.epoch >= self.asked.epochs or bool(self.error)
 
 
 def page() -> None:
@@ -79,7 +88,8 @@ def page() -> None:
     buttons(asked, live)
     if st.session_state.pop(BUSY, False):
         st.warning(run.BUSY)
-    st.fragment(board, run_every=TICK if live is not None and live.playing else None)(asked)
+    moving = live is not None and (live.playing or live.under_way)
+    st.fragment(board, run_every=TICK if moving else None)(asked)
     with st.expander("What a race does not say"):
         st.markdown(words.caveats(asked, data_of(asked)))
 
@@ -113,7 +123,7 @@ def buttons(asked: Asked, live: Live | None) -> None:
         st.button("Play", type="primary", disabled=playing or over, on_click=play, args=(asked,))
         st.button("Pause", disabled=not playing, on_click=pause, args=(asked,))
         st.button("Step: one epoch", disabled=playing or over, on_click=one_epoch, args=(asked,))
-        st.button("Reset", disabled=live is None, on_click=st.session_state.pop, args=(LIVE, None))
+        st.button("Reset", disabled=live is None, on_click=forget)
 
 
 def play(asked: Asked) -> None:
@@ -130,45 +140,58 @@ def pause(asked: Asked) -> None:
 
 def one_epoch(asked: Asked) -> None:
     """A button's callback."""
-    live = current(asked, start=True)
-    if live is not None and not live.over and not live.step():
+    if run.lock().locked():
         st.session_state[BUSY] = True
+    elif (live := current(asked, start=True)) is not None and not live.over:
+        live.step()
+
+
+def forget() -> None:
+    """End the session's race, and its process."""
+    live: Live | None = st.session_state.pop(LIVE, None)
+    if live is not None:
+        live.worker.close()
 
 
 def current(asked: Asked, start: bool = False) -> Live | None:
     """The session's race; one of other choices is forgotten. ``start`` builds one if there is none."""
     live: Live | None = st.session_state.get(LIVE)
     if live is not None and live.asked != asked:
-        del st.session_state[LIVE]
+        forget()
         live = None
     if live is None and start:
-        if not run.lock().acquire(blocking=False):
+        busy = run.lock().locked()
+        worker = None if busy else run.live("recsys_lite.lab.race:play", asked.models, asked.seed, **asked.settings)
+        if worker is None:
             st.session_state[BUSY] = True
             return None
-        try:
-            live = st.session_state[LIVE] = Live(asked, Race(asked.models, asked.seed, **asked.settings))
-        finally:
-            run.lock().release()
+        live = st.session_state[LIVE] = Live(asked, worker)
     return live
 
 
 def board(asked: Asked) -> None:
-    """How far the models are, and what there is to find. While a race plays, every call trains one epoch of both.
+    """How far the models are, and what there is to find. While a race plays, every call asks for one epoch of both.
 
     The browser asks for the calls, so a closed tab ends the training.
     """
     live = current(asked)
-    if live is not None and live.playing:
-        if not live.step():
-            st.caption("Another training is running on this server; this race waits for it.")
-        if not live.playing:
+    if live is not None and (live.playing or live.under_way):
+        if live.playing and not live.under_way:
+            if run.lock().locked():
+                st.caption("Another training is running on this server; this race waits for it.")
+            else:
+                live.step()
+        live.look(PATIENCE)
+        if not live.playing and not live.under_way:
             st.rerun()  # the buttons stand outside
     dataset = data_of(asked)
     curve, pairs, source = shown(asked, live)
     sentence, figures = "", []
     if live is not None:
-        told = f"Epoch {live.race.epoch} of {asked.epochs}: {live.race.epoch * live.race.batches} batches for each"
-        st.progress(live.race.epoch / asked.epochs, text=told)
+        batches = live.epoch * -(-asked.rows // BATCH)
+        told = f"Epoch {live.epoch} of {asked.epochs}: {batches} batches for each"
+        told += " · starting a process …" if live.under_way and not live.epoch else ""
+        st.progress(live.epoch / asked.epochs, text=told)
         if live.error:
             st.error(f"**The race stopped.** {plain(live.error)}")
     elif curve.empty:
@@ -198,7 +221,7 @@ def board(asked: Asked) -> None:
         table = curve.assign(model=curve["model"].map(name))
         table_and_downloads(
             table, figures, f"race-{'-'.join(asked.models)}-{asked.seed}", sentence, "Table of all epochs, downloads",
-            words.cell(asked, None if live is None else live.race.epoch),
+            words.cell(asked, None if live is None else live.epoch),
         )  # fmt: skip
 
 
@@ -210,8 +233,7 @@ def data_of(asked: Asked) -> Dataset:
 def shown(asked: Asked, live: Live | None) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """Curves, pairs, and in words whose they are: of the session's race, or of the stored one, or empty."""
     if live is not None:
-        table = live.race.table()
-        return table, pd.DataFrame() if table.empty or live.error else live.race.pairs(), ""
+        return live.table, pd.DataFrame() if live.error else live.pairs, ""
     runs = {r["model"]: r for r in words.stored_runs(asked) if r["seed"] == asked.seed}
     if not set(asked.models) <= set(runs):
         return pd.DataFrame(), pd.DataFrame(), ""

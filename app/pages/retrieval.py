@@ -68,7 +68,8 @@ def page() -> None:
     sentence = in_words(data, user, lists, wanted, k)
     st.markdown(f"**What you see.** {sentence}")
     figure = strips(data, lists, wanted)
-    chart(figure, f"Places of the films that came true: {sentence}", "retrieval.strips")
+    title = f"Places of the films that person {user + 1} rated later"
+    chart(figure, f"{title}: {sentence}", "retrieval.strips", title=title)
     history(data, user)
     for column, model in zip(st.columns(min(len(models), 2)) * 2, models, strict=False):
         with column.container(border=True):
@@ -124,7 +125,8 @@ def why(data: Interactions, user: int, lists: Mapping[str, tuple[np.ndarray, np.
     )  # fmt: skip
     st.markdown(f"**What you see.** {sentence}", help=WHY[model])
     figure = bars(top)
-    chart(figure, f"Change of the score by history film: {sentence}", "retrieval.why")
+    title = f"{name(model)}: what each film of the history does to the score of {data.title(item)}"
+    chart(figure, f"{title}. {sentence}", "retrieval.why", title=title)
     notices.hover(
         "What it does not prove",
         "What it does not prove: that the person would not have chosen the film otherwise. It is what the score rests "
@@ -153,7 +155,7 @@ def standing(models: Sequence[str], user: int, k: int) -> None:
     st.markdown(f"**What you see.** {sentence}")
     figure = plots.intervals(table, axis="test recall@20, all films ranked")
     figure.update_layout(margin={"t": 8})
-    chart(figure, sentence, "retrieval.standing")
+    chart(figure, sentence, "retrieval.standing", title="Recall within the first 20, over all people")
     notices.hover(
         "Intervals",
         "Mean and 95 % interval over seeds of training; a closed form has no seed and no interval. Every model was "

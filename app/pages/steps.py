@@ -27,15 +27,11 @@ from ..parts.steps_sources import Rated, Source, sources
 
 FIRST = "fm"
 STEP = "control.step"
-WIDE = """<style>
-.stMarkdown .katex-display, .stLatex .katex-display {overflow-x: auto; overflow-y: hidden; padding: .2rem 4px}
-</style>"""  # a formula that does not fit scrolls by itself
 
 
 def page() -> None:
     """The whole page."""
     st.title("Step through a model")
-    st.html(WIDE)
     known = sources()
     if not any(isinstance(source, Rated) for source in known.values()):
         st.error("No stored weights were found. `make bench` trains the models and stores them.")
@@ -169,7 +165,8 @@ def show(
     figures = []
     if step.result.size > 1:
         figures = [heatmap(step.result)]
-        chart(figures[0], f"Heat map. {sentence}", f"steps.tensor.{model}.{now}")
+        title = f"{name(model)}, row {row}: {box.label}"
+        chart(figures[0], f"Heat map. {sentence}", f"steps.tensor.{model}.{now}", title=title)
     if step.result.size:
         file = f"{source.data}-{source.task}-{model}-row{row}-step{now}"
         cell = source.cell(model, row)

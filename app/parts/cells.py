@@ -7,14 +7,24 @@ from textwrap import dedent
 from typing import Any
 
 from ..core.names import name
+from ..core.own import OWN, held
 
 
 def load_line(data: str, task: str) -> str:
-    """The lines that load a data set."""
+    """The lines that load a data set; of a reader's own table those that train on it, too."""
+    if data == OWN:
+        return held(task).code + "\n"
     if data == "planted":
         source = "recsys_lite.data.simulated.planted"
         return f"from {source} import PAIRS, planted, planted_pairs\n\ndataset = planted(**PAIRS)\n"
     return f'from recsys_lite import data\n\ndataset = data.load("{data}", task="{task}")\n'
+
+
+def loaded(data: str, task: str, model: str) -> str:
+    """The expression that is a trained model; ``model`` is Python for its name."""
+    if data == OWN:
+        return f"trials[{model}].model"
+    return f'store.load_model(store.weights_path("{data}", "{task}", {model}), dataset.fields)'
 
 
 def model_and_data(data: str, task: str, model: str) -> str:
@@ -23,7 +33,7 @@ def model_and_data(data: str, task: str, model: str) -> str:
         from recsys_lite import explain, plots, store
         from recsys_lite.explain import crosses as explain_crosses
 
-        model = store.load_model(store.weights_path("{data}", "{task}", "{model}"), dataset.fields)
+        model = {loaded(data, task, repr(model))}
         """)
 
 
@@ -38,7 +48,7 @@ def parts(data: str, task: str, models: Sequence[str], row: int, edits: Mapping[
         rows = dataset.encode([original, original | {dict(edits)!r}])
         tables = []
         for name in {list(models)!r}:
-            model = store.load_model(store.weights_path("{data}", "{task}", name), dataset.fields)
+            model = {loaded(data, task, "name")}
             part = explain.logit_parts(model, rows, fine={fine}).T.set_axis(["original", "now"], axis=1)
             tables.append(part.rename_axis("part").reset_index().assign(model=name))
         table = pd.concat(tables, ignore_index=True)
@@ -64,7 +74,7 @@ def effects(
         pairs = [(a, a) for a in names] + [(a, b) for k, a in enumerate(names) for b in names[k + 1 :]]
         table = pd.DataFrame(pairs, columns=["a", "b"])
         for short, words in {[(m, name(m)) for m in models]!r}:
-            model = store.load_model(store.weights_path("{data}", "{task}", short), dataset.fields)
+            model = {loaded(data, task, "short")}
             found = explain.row_effects(model, row, others, names)
             table[words] = [found.loc[a, b] for a, b in pairs]
         table

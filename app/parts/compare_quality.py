@@ -27,7 +27,7 @@ BINS = 10
 
 def show_models(state: State, models: dict[str, Any]) -> None:
     """One of the views on the chosen models."""
-    st.header("How good these models are, and what they cost")
+    st.header("Quality and cost")
     views = ["calibration"] if state.data == "planted" else list(ABOUT)  # of these no runs over seeds are stored
     about = state.about if state.about in views else views[0]
     st.segmented_control(
@@ -67,9 +67,9 @@ def quality(state: State, names: Mapping[str, str]) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown("**Test metric**, mean and 95 % interval over seeds")
-        chart(interval, sentence, "intervals")
+        chart(interval, sentence, "intervals", title=f"Test {short_metric(metric)}, mean and 95 % interval over seeds")
     with right:
-        st.markdown("**Cost** of one training run")
+        st.markdown("**Cost** of a run")
         measured_times = (state.data, state.task) == ("movielens-100k", "click")
         ranking = record("comparison").get("ranking", []) if measured_times else []
         times = {line["model"]: line["ratio"] for line in ranking}
@@ -155,7 +155,7 @@ def calibration(state: State, names: Mapping[str, str]) -> None:
     figure.for_each_trace(lambda t: t.update(name=names.get(t.name, t.name)))
     apart(figure)
     figure.update_layout(margin={"t": 8}, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
-    chart(figure, sentence, "calibration")
+    chart(figure, sentence, "calibration", title="Calibration on the test part")
     notices.hover(
         "Bins and intervals",
         "On the dotted line a chance of 0.3 comes true in 3 of 10 rows. "

@@ -11,8 +11,9 @@ from recsys_lite.fields import Dataset, Rows
 
 from ..core.address import State, original
 from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model
-from ..core.names import DONE, EVENTS, brief, name
-from . import notices, stage, tables, waterfalls
+from ..core.names import brief, chapter, done, event, name, plain
+from ..core.own import OWN
+from . import notices, share, stage, tables, waterfalls
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -31,14 +32,9 @@ def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[l
 
 
 QUESTION = (
-    "**Find the pairs.** Two pairs of fields decide these labels (left). The upper maps show what each model does; "
-    "whose own numbers, below, would have told you? Point at a cell, or use the arrow keys."
+    "**Find the pairs.** Two pairs of fields decide these labels (left). Upper maps: what each model does. "
+    "Lower maps: its own numbers. Whose would have told you?"
 )
-STYLE = """<style>
-.st-key-scores > div {flex: 1 1 0; min-width: 4.5rem}
-.st-key-scores [data-testid="stMetricValue"] {font-size: 1.35rem; line-height: 1.2}
-.st-key-scores [data-testid="stMetricLabel"] p {font-weight: 600}
-</style>"""
 
 
 def show_row(
@@ -57,15 +53,18 @@ def show_row(
     answers(state, dataset, rows, scores, count)
     if dataset.name == "planted":
         st.markdown(QUESTION)
-    stage.show(state, list(models))
+    about = tables.row_in_words(dataset, record)
+    stage.show(state, list(models), lambda shown: share.button(state, dataset, rows, scores, about, shown))
     happened = bool(dataset.test.label[state.row] == 1)  # type: ignore[index]
     truth = f"In the data, {'the original row' if state.edits else 'it'} was {'' if happened else 'not '}"
-    words = [f.replace("_", " ") for f in state.edits]
-    about = tables.row_in_words(dataset, record)
-    sentence = tables.sentence(about, scores, names, EVENTS[state.task], words, f"{truth}{DONE[state.task]}.")
+    words = [plain(f.replace("_", " ")) for f in state.edits]
+    sentence = tables.sentence(about, scores, names, event(state.task), words, f"{truth}{done(state.task)}.")
     st.markdown(f"**What you see.** {sentence}")
     if unseen := tables.unseen_fields(dataset, rows):
-        st.caption(f"Not seen (or too rare) in training, so on the row that such values share: {', '.join(unseen)}.")
+        st.caption(
+            plain(f"Not seen in training: {', '.join(unseen)}"),
+            help="Or too rare there. All such values of a field share one row of its table.",
+        )
     waterfalls.show(state, scores, sentence)
     if count:
         with st.expander("The first films of each model for this person", expanded=bool(state.edits)):
@@ -76,13 +75,12 @@ def show_row(
 
 def answers(state: State, dataset: Dataset, rows: Rows, scores: list[tables.Score], count: int) -> None:
     """The chances in one line, the truth first where it is known."""
-    st.html(STYLE)
     with st.container(horizontal=True, key="scores", gap="small"):
         if dataset.name == "planted":
             was, now = (float(p) for p in planted_probability(dataset, rows))
             metric("Truth", now, was, bool(state.edits), "The best possible prediction for this row.")
         for s in scores:
-            told = f"{name(s.model)}: chance of {EVENTS[state.task]}. Logit {s.logit():+.3f}"
+            told = f"{name(s.model)}: chance of {event(state.task)}. Logit {s.logit():+.3f}"
             told += f", {s.logit('original'):+.3f} before the edits." if state.edits else "."
             told += f" Rank {s.rank} of {count} films." * bool(count)
             metric(brief(s.model), s.probability(), s.probability("original"), bool(state.edits), told)
@@ -121,4 +119,7 @@ def caveats(state: State, dataset: Dataset) -> None:
             "and the history of their first test row. Change those afterwards to take them apart."
         )
     about = dataset.about.items()
-    notices.caveats(points, [f"{k.replace('_', ' ').capitalize()}: {v}" for k, v in about if "sha256" not in k])
+    told = [" · ".join(f"{name(m)}: {chapter(m)}" for m in state.models if chapter(m))]
+    words = plain if state.data == OWN else str  # a reader's columns are no Markdown
+    notes = [f"{k.replace('_', ' ').capitalize()}: {words(v)}" for k, v in about if "sha256" not in k]
+    notices.caveats(points, [*told, *notes])

@@ -9,10 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from recsys_lite.plots.static import svg
-
-from ..core.controls import hold
-from .charts import IMAGES
+from recsys_lite.plots.static import png, svg
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs when a cell begins with it
 Figures = Sequence[go.Figure] | Callable[[], Sequence[go.Figure]]
@@ -39,17 +36,13 @@ def table_and_downloads(table: pd.DataFrame, figures: Figures, file: str, senten
                 "Charts as HTML", lambda: as_page(table, figures, sentence, file), f"{file}.html", "text/html",
                 on_click="ignore", key=f"{file}.html", help="One file with everything in it; opens without a network.",
             )  # fmt: skip
-            place = f"{file}.images"
-            st.segmented_control(
-                "The camera above a chart saves", IMAGES, format_func=str.upper, required=True,
-                key=hold(place, st.session_state.get("images", IMAGES[0])), on_change=_save_as, args=(place,),
-            )  # fmt: skip
+            if figures:
+                st.download_button(
+                    "Charts as PNG", lambda: as_picture(figures), f"{file}.png", "image/png", on_click="ignore",
+                    key=f"{file}.png",
+                )  # fmt: skip
         st.caption("The notebook cell that makes this table:")
         st.code(cell.strip(), language="python")
-
-
-def _save_as(place: str) -> None:
-    st.session_state["images"] = st.session_state[place]
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
@@ -68,7 +61,7 @@ def as_csv(table: pd.DataFrame) -> bytes:
 def as_page(table: pd.DataFrame, figures: Figures, sentence: str, name: str = "recsys-lite") -> bytes:
     """Charts with their titles and table as one HTML page that needs nothing else, no script either."""
     made = figures() if callable(figures) else figures
-    charts = [svg(f, title=(f.layout.meta or {}).get("title", "")) for f in made]
+    charts = [svg(f, title=titled(f)) for f in made]
     text = html.escape(sentence, quote=False).replace("**", "").replace("*", "")
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title>'
     style = (
@@ -76,3 +69,14 @@ def as_page(table: pd.DataFrame, figures: Figures, sentence: str, name: str = "r
         "svg{max-width:100%;height:auto}</style>"
     )
     return "".join([head, style, f"<p>{text}</p>", *charts, table.to_html(index=False, border=0), "</html>"]).encode()
+
+
+def as_picture(figures: Figures) -> bytes:
+    """Charts with their titles below each other, as one PNG."""
+    made = figures() if callable(figures) else figures
+    return png(made, [titled(f) for f in made])
+
+
+def titled(figure: go.Figure) -> str:
+    """The title of a chart whose words stand beside it on the page, see :func:`.charts.chart`; its own else."""
+    return str((figure.layout.meta or {}).get("title") or figure.layout.title.text or "")

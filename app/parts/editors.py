@@ -13,6 +13,8 @@ from recsys_lite.fields import Dataset, Field
 from ..core.address import MOST_COUNT, UNSEEN_VALUE, State, distinct, original, shown
 from ..core.cache import load_dataset
 from ..core.controls import hold
+from ..core.names import plain
+from ..core.own import OWN, cached
 from .tables import column_of
 
 MOST_OPTIONS = 100  # of an advertising field; others can be typed
@@ -30,6 +32,11 @@ def key(state: State, field: str) -> str:
     return f"edit.{state.data}.{state.task}.{field}"
 
 
+def words_of(data: str, f: Field) -> str:
+    """A field in words; the columns of a reader's table keep their names."""
+    return f.name if data == OWN else WORDS.get(f.name, f.name)
+
+
 def label(f: Field, value: str) -> str:
     """A raw value for a reader."""
     assert f.vocabulary is not None
@@ -38,7 +45,7 @@ def label(f: Field, value: str) -> str:
     return str(f.vocabulary.labels.get(value, value))
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
+@cached(st.cache_data, show_spinner=False, max_entries=256)
 def options(data: str, task: str, name: str) -> dict[str, str]:
     """The raw values of a field, each with a label that no other has, sorted for a reader."""
     dataset = load_dataset(data, task)
@@ -92,7 +99,7 @@ def changed(state: State, dataset: Dataset, name: str) -> None:
     if f.kind == "categorical" and f.vocabulary is not None and not f.vocabulary.encode([value])[0]:
         value = UNSEEN_VALUE
     _set(state, dataset, before, name, value)
-    if name in BELONGS and value != UNSEEN_VALUE:
+    if dataset.name == "movielens-100k" and name in BELONGS and value != UNSEEN_VALUE:
         if name not in state.edits:  # back to the original, with all that belongs to it
             for n in BELONGS[name]:
                 state.edits.pop(n, None)
@@ -108,7 +115,7 @@ def shown_values(values: dict[str, Any]) -> dict[str, Any]:
 
 def editor(state: State, dataset: Dataset, f: Field, value: Any, before: Any) -> None:
     """The widget of one field; a mark on its label says that it was changed."""
-    words = WORDS.get(f.name, f.name)
+    words = plain(words_of(state.data, f))
     if value != before:
         words = f"**{words}** (changed)"
     common: dict[str, Any] = {
@@ -138,9 +145,10 @@ def editors(state: State, dataset: Dataset, record: dict[str, Any], before: dict
     groups: Sequence[tuple[str, list[Field]]] = [("", list(dataset.fields))]
     if len(dataset.fields) > 20:
         counts = [f for f in dataset.fields if f.kind == "numeric"]
-        groups = [("Counts", counts), ("Categories", [f for f in dataset.fields if f.kind != "numeric"])]
+        first = "Numbers" if state.data == OWN else "Counts"
+        groups = [(first, counts), ("Categories", [f for f in dataset.fields if f.kind != "numeric"])]
     for title, fields in groups:
-        with st.expander(title, expanded=title == "Counts") if title else st.container():
+        with st.expander(title, expanded=title in ("Counts", "Numbers")) if title else st.container():
             if title == "Counts":
                 st.caption(f"As counted. The models see {fields[0].transform}; a missing count is the mean.")
             for f in fields:

@@ -16,6 +16,7 @@ from recsys_lite.models import DHEN, GDCN, AutoInt, Model
 from recsys_lite.models.cross_model import CrossModel
 
 from ..core.cache import load_dataset, load_model
+from ..core.own import cached
 from . import cells
 from .pair_maps import ROWS
 
@@ -74,7 +75,7 @@ VIEWS = {
 }  # fmt: skip
 
 
-@st.cache_data(show_spinner="Swapping fields …", max_entries=32)
+@cached(st.cache_data, show_spinner="Swapping fields …", max_entries=32)
 def ablated(data: str, task: str, model: str) -> pd.DataFrame:
     """See :func:`recsys_lite.explain.interactions`, over some test rows."""
     rows = load_dataset(data, task).test[:ROWS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -77,17 +77,27 @@ def in_words(outcome: Mapping[str, pd.DataFrame], dataset: Dataset, names: Mappi
     """Both AUCs with intervals, the differences, and what knowing nothing would cost."""
     runs, gaps = (outcome[k].to_dict("records") for k in ("quality", "gaps"))
     told = [f"{q['auc']:.3f} [{q['auc low']:.3f}, {q['auc high']:.3f}] for {names[q['model']]}" for q in runs]
-    first, second = names.values()
+    first, second, *_ = names.values()
     verdicts = [f"{METRIC[g['metric']]} {ends(g)}, {verdict(g, names)}" for g in gaps]
     rate = float(dataset.train.label.mean())  # type: ignore[union-attr]
     constant = metrics.log_loss(dataset.test.label, np.full(len(dataset.test), rate))
     chance = [names[q["model"]] for q in runs if q["auc low"] <= 0.5]
     text = (
-        f"On {len(dataset.test):,} test rows the AUC is {' and '.join(told)}. {second} against {first} on the same "
+        f"On {len(dataset.test):,} test rows the AUC is {listed(told)}. {second} against {first} on the same "
         f"rows: {'; '.join(verdicts)}. Always answering {rate:.1%}, the share of 1 in training, has an AUC of 0.5 and "
         f"a log loss of {constant:.3f}."
     )
     return text + (f" Not shown to order rows better than that: {', '.join(chance)}." if chance else "")
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in one clause.
+
+    Example:
+        >>> listed(["a", "b"]), listed(["a", "b", "c"])
+        ('a and b', 'a, b and c')
+    """
+    return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def verdict(gap: Mapping[Hashable, Any], names: Mapping[str, str]) -> str:
@@ -153,14 +163,22 @@ def cell(
     budget: Mapping[str, Any],
 ) -> str:  # fmt: skip
     """The notebook cell of a table; of a reader's own file it names the file, which lies beside the notebook."""
-    path, given = options["path"], {k: v for k, v in options.items() if k != "path" and v != ""}
+    first_two = "{m: trials[m] for m in " + repr(models[:2]) + "}"
     made = {
         "quality": "trial.quality(dataset, trials)",
-        "gaps": "trial.gaps(dataset, trials)",
+        "gaps": "trial.gaps(dataset, trials)" if len(models) == 2 else f"trial.gaps(dataset, {first_two})",
         "curves": "trial.curves(trials)",
         "calibration": "trial.calibration(dataset, trials)",
         "worth": "trial.worth(dataset, trials)",
     }[what]
+    return "\n".join([code(options, schema, models, seed, budget), f"table = {made}", "table"])
+
+
+def code(
+    options: Mapping[str, Any], schema: Mapping[str, str], models: Sequence[str], seed: int, budget: Mapping[str, Any]
+) -> str:
+    """The lines that read the file and train on it: they make ``dataset`` and ``trials``."""
+    path, given = options["path"], {k: v for k, v in options.items() if k != "path" and v != ""}
     lines = "\n".join(f"    {column!r}: {kind!r}," for column, kind in schema.items())
     settings = ", ".join(f"{k}={v!r}" for k, v in given.items())
     budgeted = ", ".join(f"{k}={v!r}" for k, v in ({"seed": seed} | dict(budget)).items())
@@ -169,6 +187,5 @@ def cell(
         f"from recsys_lite.data.table import {'read_csv' if path else 'example, read_csv'}",
         "", "schema = {", lines, "}",
         f"dataset = read_csv({repr(path) if path else 'example()'}, schema, {settings})",
-        f"trials = trial.run(dataset, {models!r}, {budgeted})",
-        f"table = {made}", "table",
+        f"trials = trial.run(dataset, {list(models)!r}, {budgeted})",
     ])  # fmt: skip

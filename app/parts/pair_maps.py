@@ -11,7 +11,7 @@ from recsys_lite.data.simulated.planted import planted_pairs
 from recsys_lite.evaluation import metrics
 
 from ..core.cache import load_dataset
-from ..core.names import PLANTED
+from ..core.names import PLANTED, name, plain
 from . import cells
 from .charts import chart
 from .downloads import table_and_downloads
@@ -44,7 +44,7 @@ def show(words: str, own: pd.DataFrame, swapped: pd.DataFrame, place: tuple[str,
         figure.update_layout(height=340, margin={"t": 8})
         with column:
             st.markdown(f"**{title}**")
-            chart(figure, f"{title}: a map of pairs. {sentence}", f"beside.{key}")
+            chart(figure, f"{title}, {name(place[2])}: a map of pairs. {sentence}", f"beside.{key}")
         figures.append(figure)
     st.caption(
         f"Means over {ROWS:,} test rows; a pair is the mean of its two cells. Each map has a scale of its own.",
@@ -64,7 +64,7 @@ def in_words(words: str, table: pd.DataFrame) -> str:
     said = words[0].lower() + words[1:]
     text = (
         f"Over {len(table)} pairs of fields, {said} and swapping agree with a rank correlation of {rho:.2f}. The "
-        f"strongest pair is {' × '.join(top['own'])} by {said}, {' × '.join(top['swapped'])} by swapping."
+        f"strongest pair is {plain(' × '.join(top['own']))} by {said}, {plain(' × '.join(top['swapped']))} by swapping."
     )
     if "planted" in table:
         pairs = table[table["planted"] == 1]

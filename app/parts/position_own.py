@@ -13,10 +13,10 @@ from recsys_lite.data import DataUnavailable
 from recsys_lite.data.simulated.clicks import PLACES
 from recsys_lite.lab import own_curve
 
+from ..core import run
 from ..core.address import whole
 from ..core.controls import hold, number, pick, write_address
 from ..core.names import link, plain
-from ..core.run import teller, turn
 from . import notices
 from .charts import chart
 from .downloads import table_and_downloads
@@ -75,11 +75,16 @@ def view(seeds: int) -> None:
         "Clicks are simulated under the curve, and three models learn from them: a factorization machine that knows no "
         "place, PAL, and Watch Next. They rank films that they were not trained on, and the person's ratings judge."
     )
-    if st.button("Simulate and train", type="primary"):
-        train(now)
+    pressed = st.button("Simulate and train", type="primary")
     st.caption("Some seconds a model; one training at a time on this server. Changing a control meanwhile stops it.")
+    results = st.empty()
+    if pressed:
+        results.info("Training. The results will stand here; those of an earlier training are gone.")
+        train(now)
+    results.empty()
     if LAST in st.session_state:
-        learnt(now, *st.session_state[LAST], seeds)
+        with results.container():
+            learnt(now, *st.session_state[LAST], seeds)
     caveats(seeds)
 
 
@@ -130,7 +135,7 @@ def implied(now: Settings, table: pd.DataFrame) -> None:
     ):  # fmt: skip
         with column:
             st.markdown(f"**{title}**")
-            chart(figure, sentence, f"position.own.{key}")
+            chart(figure, sentence, f"position.own.{key}", title=title)
     notices.hover(
         "How to read the two charts",
         "Left: a place's share of clicks is its chance of a look over the sum of all. Right: a model without the place "
@@ -146,12 +151,14 @@ def implied(now: Settings, table: pd.DataFrame) -> None:
 
 def train(now: Settings) -> None:
     """Train for these settings, unless somebody else trains; the outcome goes into the session."""
-    with turn("Simulating clicks …") as bar:
+    first = "Simulating clicks …"
+    with run.turn(first) as bar:
         if bar is None:
             return
-        told = teller(bar, own_curve.LEARNERS, own_curve.EPOCHS, short)
-        log = own_curve.log_of(chances(now["curve"]), now["order"], now["seed"], now["people"])
-        table = own_curve.train_on(log, now["order"], now["seed"], on_epoch=told)
+        table = run.train(
+            bar, first, own_curve.LEARNERS, own_curve.EPOCHS, "recsys_lite.lab.own_curve:job", chances(now["curve"]),
+            now["order"], now["seed"], now["people"], words=short,
+        )  # fmt: skip
         st.session_state[LAST] = (now, table)
 
 
@@ -174,10 +181,10 @@ def learnt(now: Settings, made: Settings, table: pd.DataFrame, seeds: int) -> No
     second = f"NDCG@10 of the person's ratings: {quality}. {gain_words(gains)}"
     st.markdown(f"**What you see.** {first}")
     curve = drawn(curves)
-    chart(curve, first, "position.own.curves")
+    chart(curve, first, "position.own.curves", title="Curves of looking that models learnt")
     st.markdown(f"**What you see.** {second}")
     shown = gains_drawn(gains, "NDCG@10")
-    chart(shown, second, "position.own.gains")
+    chart(shown, second, "position.own.gains", title="Gain over the model that knows no place")
     notices.hover(
         "Intervals: one seed, a small sample",
         f"95 % t intervals over {int(table['people'].iloc[1])} people, gains from differences within people; "

@@ -24,7 +24,7 @@ def curves(table: pd.DataFrame, metric: str, bound: float, epochs: int) -> go.Fi
         bound: the truth's on the validation rows.
         epochs: of the whole race, so that the axis stands still.
     """
-    figure = plots.empty(height=320, legend=LEGEND, margin={"t": 8})
+    figure = plots.empty(height=320, legend=LEGEND, margin={"t": 8, "r": 52})
     for place, (model, own) in enumerate(table.groupby("model", sort=False)):
         tint = plots.colour(str(model), place)
         for part, dash in (("train", "dash"), ("validation", "solid")):
@@ -35,11 +35,13 @@ def curves(table: pd.DataFrame, metric: str, bound: float, epochs: int) -> go.Fi
                 marker={"size": 6, "symbol": MARKS[place]},
                 hovertemplate=f"{name(str(model))}, {part}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
             )  # fmt: skip
-    place_of = {"auc": "top left", "log loss": "bottom left"}[metric]
     marks = {"truth": (bound, "dot")} | ({"chance": (0.5, "solid")} if metric == "auc" else {})
     for text, (height, dash) in marks.items():
         line = {"dash": dash, "color": NEUTRAL, "width": 2 if text == "truth" else 1}
-        figure.add_hline(y=height, line=line, annotation_text=text, annotation_position=place_of)
+        figure.add_hline(y=height, line=line)
+        figure.add_annotation(  # beside the lines, where none strikes it through
+            text=text, x=1, xref="paper", xanchor="left", y=height, showarrow=False, xshift=4
+        )
     figure.update_xaxes(title="epoch", range=[0.5, epochs + 0.5])
     figure.update_yaxes(title=AXES[metric], rangemode="tozero")
     if metric == "auc":

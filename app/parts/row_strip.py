@@ -11,15 +11,10 @@ from recsys_lite.fields import Dataset, Field
 
 from ..core.address import State, as_text, original, shown
 from ..core.names import plain
-from .editors import WORDS, editor, editors, label
+from .editors import editor, editors, label, words_of
 
 MOST_CHIPS = 20  # fields that a strip shows; more go into one chip
 LONGEST = 18  # letters of a value on a chip
-STYLE = """<style>
-.st-key-row-strip {row-gap: .25rem; column-gap: .25rem}
-.st-key-row-strip button {min-height: 1.9rem; padding: .1rem .55rem; font-size: .8125rem}
-.st-key-row-strip button p {font-size: .8125rem}
-</style>"""
 
 
 def strip(state: State, dataset: Dataset, more: Callable[[], None] | None = None) -> None:
@@ -27,7 +22,6 @@ def strip(state: State, dataset: Dataset, more: Callable[[], None] | None = None
 
     A changed field is marked, and can be taken back alone or with all others.
     """
-    st.html(STYLE)
     before = shown(dataset, original(dataset, state.row or 0))
     now = {**before, **state.edits}
     with st.container(horizontal=True, key="row-strip", vertical_alignment="center"):
@@ -35,7 +29,8 @@ def strip(state: State, dataset: Dataset, more: Callable[[], None] | None = None
             more()
         if len(dataset.fields) <= MOST_CHIPS:
             for f in dataset.fields:
-                with st.popover(chip(f, now[f.name], f.name in state.edits), key=f"chip.{f.name}"):
+                words = words_of(state.data, f)
+                with st.popover(chip(f, words, now[f.name], f.name in state.edits), key=f"chip.{f.name}"):
                     editor(state, dataset, f, now[f.name], before[f.name])
         else:
             with st.popover(f"Change a value ({len(dataset.fields)} fields)", key="chip.all"):
@@ -48,9 +43,9 @@ def strip(state: State, dataset: Dataset, more: Callable[[], None] | None = None
         )
 
 
-def chip(f: Field, now: Any, edited: bool) -> str:
+def chip(f: Field, words: str, now: Any, edited: bool) -> str:
     """The words on a chip: the field, its value, and a mark if it was changed."""
-    return f"{'✎ ' if edited else ''}**{plain(WORDS.get(f.name, f.name).split(' (')[0])}** {value(f, now)}"
+    return f"{'✎ ' if edited else ''}**{plain(words.split(' (')[0])}** {value(f, now)}"
 
 
 def value(f: Field, now: Any) -> str:

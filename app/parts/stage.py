@@ -5,18 +5,21 @@ Upper maps say what each model does with the row (fields swapped, log-odds), low
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 import torch
 from scipy import stats
 from streamlit.components import v2
 
-from recsys_lite import explain
+from recsys_lite import explain, plots
 from recsys_lite.data.simulated.planted import planted_pairs
 from recsys_lite.explain import RowMap
 from recsys_lite.fields import Rows
@@ -24,6 +27,7 @@ from recsys_lite.fields import Rows
 from ..core.address import State
 from ..core.cache import Edits, edited_row, frozen, load_dataset, load_model, raw_edits
 from ..core.names import PLANTED, brief, name
+from ..core.own import OWN, cached
 from . import cells
 from .downloads import table_and_downloads
 
@@ -45,27 +49,34 @@ _grid = v2.component(
 )  # fmt: skip
 
 
-@st.cache_resource(show_spinner=False, max_entries=8)
+@cached(st.cache_resource, show_spinner=False, max_entries=8)
 def others(data: str, task: str) -> Rows:
     """The rows whose fields are swapped in, the same for all models and rows."""
     rows = load_dataset(data, task).test
     return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:OTHERS].tolist()]
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
+@cached(st.cache_data, show_spinner=False, max_entries=256)
 def alone(data: str, task: str, model: str, row: int, edits: Edits) -> pd.Series:
     """See :func:`recsys_lite.explain.field_effects`."""
     return explain.field_effects(load_model(data, task, model), edited_row(data, task, row, edits), others(data, task))
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
+@cached(st.cache_resource, show_spinner=False, max_entries=16)
+def swapped(data: str, task: str, row: int, edits: Edits, names: tuple[str, ...]) -> Rows:
+    """See :func:`recsys_lite.explain.swapped_rows`; made once for all models."""
+    fields = load_dataset(data, task).fields
+    return explain.swapped_rows(fields, edited_row(data, task, row, edits), others(data, task), names)
+
+
+@cached(st.cache_data, show_spinner=False, max_entries=256)
 def effects(data: str, task: str, model: str, row: int, edits: Edits, names: tuple[str, ...]) -> pd.DataFrame:
     """See :func:`recsys_lite.explain.row_effects`."""
-    of_row = edited_row(data, task, row, edits)
-    return explain.row_effects(load_model(data, task, model), of_row, others(data, task), names)
+    of_row, rows = edited_row(data, task, row, edits), swapped(data, task, row, edits, names)
+    return explain.row_effects(load_model(data, task, model), of_row, others(data, task), names, rows)
 
 
-@st.cache_data(show_spinner=False, max_entries=256)
+@cached(st.cache_data, show_spinner=False, max_entries=256)
 def own(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[list[RowMap], list[str]]:
     """See :func:`recsys_lite.explain.row_maps`."""
     return explain.row_maps(load_model(data, task, model), edited_row(data, task, row, edits))
@@ -82,25 +93,54 @@ def fields_of(state: State, models: Sequence[str]) -> tuple[str, ...]:
     return tuple(n for n in names if n in chosen)
 
 
-def show(state: State, models: Sequence[str]) -> None:
-    """The maps, what one sees in words, and the table behind them."""
+@dataclass(frozen=True)
+class Shown:
+    """What stands on the stage: the models' maps of effects, planted pairs where known, the words, shorter names."""
+
+    maps: Mapping[str, pd.DataFrame]
+    truth: pd.DataFrame | None
+    told: str
+    short: Mapping[str, str]
+
+
+def show(state: State, models: Sequence[str], also: Callable[[Shown], None] | None = None) -> None:
+    """The maps, what one sees in words, and the table behind them; ``also`` adds what stands right below the maps."""
     row, edits = state.row or 0, frozen(state.edits)
     names = fields_of(state, models)
     maps = {m: effects(state.data, state.task, m, row, edits, names) for m in models}
     owned = {m: own(state.data, state.task, m, row, edits) for m in models}
     truth = planted_pairs(load_dataset(state.data, state.task)) if (state.data, state.task) == PLANTED else None
-    told = sentence(maps, owned, truth)
-    data = payload(maps, owned, truth, names, told, state.diff)
+    short = {} if state.data == OWN else SHORT
+    told = sentence(maps, owned, truth, short)
+    data = payload(maps, owned, truth, names, told, state.diff) | {"short": short}
     _grid(key="stage.maps", data=data, height="content")
     table = pairs_table(maps, owned, truth)
     all_fields = len(load_dataset(state.data, state.task).fields)
     some = f"{len(names)} of {all_fields} fields: those whose swap moves these models most. "
-    st.caption(some * (len(names) < all_fields) + "How to read the maps", help=HELP)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.caption(some * (len(names) < all_fields) + "How to read the maps", help=HELP, width="content")
+        if also is not None:
+            also(Shown(maps, truth, told, short))
     file = f"{state.data}-{state.task}-row{row}-pairs"
     code = cells.effects(
         state.data, state.task, list(models), row, raw_edits(state.data, state.task, row, state.edits), names, OTHERS
     )
-    table_and_downloads(table, [], file, told, "Table of the pairs, downloads", code)
+    figures = partial(drawn, maps, owned, row)
+    table_and_downloads(table, figures, file, told, "Table of the pairs, downloads", code)
+
+
+def drawn(
+    maps: Mapping[str, pd.DataFrame], owned: Mapping[str, tuple[list[RowMap], list[str]]], row: int
+) -> list[go.Figure]:
+    """The same as figures, to take away: each model's effects, and below them the first map of its own."""
+    end, figures = limit(list(maps.values())), []
+    for m, table in maps.items():
+        title = f"{name(m)}: effect of fields and pairs on row {row}"
+        figures.append(plots.heatmap(table, signed=True, limit=end, unit="log-odds", title=title))
+        for one in owned[m][0][:1]:
+            title = f"{name(m)}, its own numbers: {one.name}, row {row}"
+            figures.append(plots.heatmap(one.table, signed=one.kind == "signed", unit=one.unit, title=title))
+    return figures
 
 
 def limit(tables: Sequence[pd.DataFrame]) -> float:
@@ -123,7 +163,8 @@ def own_band(m: RowMap, names: Sequence[str], end: float = 0.0) -> dict[str, Any
     extra = [n for n in m.table.columns if n not in names and len(m.table.columns) <= MOST_FIELDS + 1]
     columns = [n for n in names if n in m.table.columns] + extra
     lines = list(m.table.index) if m.name == "gates" else columns
-    table = m.table.loc[lines, columns]
+    same = lines == list(m.table.index) and columns == list(m.table.columns)
+    table = m.table if same else m.table.loc[lines, columns]
     values = table.to_numpy()[np.isfinite(table.to_numpy())]
     if m.kind == "ratio":
         end = end or max(1.2, *(float(max(v, 1 / max(v, 1e-3))) for v in values))
@@ -139,11 +180,9 @@ def payload(
     end = limit(list(maps.values()))
     columns: list[dict[str, Any]] = []
     if truth is not None:
-        told_band = {"title": "", "why": ["Above: what was planted. Right: what each model does with this row; "
-                                          "below that, where its own numbers point."]}  # fmt: skip
         planted = band("planted pairs", truth.loc[list(names), list(names)], "", "size", 1.0)
         planted |= {"unit": "truth", "legend": "blue: the pair decides labels"}
-        columns.append({"name": "Truth", "truth": True, "bands": [planted, told_band]})
+        columns.append({"name": "Truth", "truth": True, "bands": [planted, {"title": ""}]})
     for m, table in maps.items():
         ours, missing = owned[m]
         first = own_band(ours[0], names) if ours else {"title": "no map of its own"}
@@ -156,7 +195,7 @@ def payload(
             "title": "", "why": [agreement(maps[two[0]], maps[two[1]])],
         }]})  # fmt: skip
     pairs = None if truth is None else [[a, b] for a in truth for b in truth if a < b and truth.loc[a, b]]
-    return {"columns": columns, "truth": pairs, "told": told, "short": SHORT}
+    return {"columns": columns, "truth": pairs, "told": told}
 
 
 def agreement(a: pd.DataFrame, b: pd.DataFrame) -> str:
@@ -169,23 +208,24 @@ def agreement(a: pd.DataFrame, b: pd.DataFrame) -> str:
     return f"The two order the {len(x)} pairs by size with a rank correlation of {rho:.2f}."
 
 
-def both(a: str, b: str) -> str:
+def both(a: str, b: str, short: Mapping[str, str]) -> str:
     """A pair of fields in words."""
-    return f"{SHORT.get(a, a)} × {SHORT.get(b, b)}"
+    return f"{short.get(a, a)} × {short.get(b, b)}"
 
 
 def sentence(
-    maps: Mapping[str, pd.DataFrame], owned: Mapping[str, tuple[list[RowMap], list[str]]], truth: pd.DataFrame | None
-) -> str:
+    maps: Mapping[str, pd.DataFrame], owned: Mapping[str, tuple[list[RowMap], list[str]]],
+    truth: pd.DataFrame | None, short: Mapping[str, str],
+) -> str:  # fmt: skip
     """The strongest pair of each model, by what it does and by its own numbers."""
     pairs = {m: explain.strongest(table) for m, table in maps.items() if len(table) > 1}
     told = []
     for m, (a, b, value) in pairs.items():
-        text = f"{brief(m)}: {both(a, b)} {value:+.2f}".replace("-", "−")
+        text = f"{brief(m)}: {both(a, b, short)} {value:+.2f}".replace("-", "−")
         ours = owned[m][0]
         points = [explain.strongest(o.table, o.kind) for o in ours[:1] if o.table.notna().any(axis=None)]
         if points and {points[0][0], points[0][1]} != {a, b}:
-            text += f" (its own map points at {both(*points[0][:2])})"
+            text += f" (own map: {both(*points[0][:2], short)})"
         told.append(text if abs(value) > 1e-6 else f"{brief(m)}: no pair")
     text = f"Strongest pair of this row, in log-odds. {'; '.join(told)}."
     if truth is not None:

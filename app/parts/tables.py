@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,17 @@ class Score:
 
     model: str
     coarse: pd.DataFrame  # lines original, now; a column per part, and logit
-    fine: pd.DataFrame
+    _fine: pd.DataFrame | Callable[[], pd.DataFrame]  # made when it is first looked at
     rank: int = 0
     top: Sequence[int] = ()
     moved: Sequence[int | None] = ()  # places that each of the top films went up by the edits
+
+    @property
+    def fine(self) -> pd.DataFrame:
+        """As :attr:`coarse`, with a part for each field and pair."""
+        if callable(self._fine):
+            self._fine = self._fine()
+        return self._fine
 
     def logit(self, line: str = "now") -> float:
         return float(self.coarse.loc[line, "logit"])
@@ -66,8 +74,8 @@ def aligned(scores: Sequence[Score], detail: str, change: bool) -> list[pd.Serie
 
 def score(name: str, model: Model, rows: Rows) -> Score:
     """Both lines, original and now, through one model; the library checks that the parts sum to the logit."""
-    coarse, fine = (explain.logit_parts(model, rows, fine=f).set_axis(["original", "now"]) for f in (False, True))
-    return Score(name, coarse, fine)
+    parts = lambda fine: explain.logit_parts(model, rows, fine=fine).set_axis(["original", "now"])  # noqa: E731
+    return Score(name, parts(False), partial(parts, True))
 
 
 def limits(parts: Sequence[pd.Series], room: float = 0.55) -> tuple[float, float]:
@@ -209,7 +217,7 @@ def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
     if dataset.name == "planted":
         return "a made-up row"
     if dataset.name != "movielens-100k":
-        return "an ad impression"
+        return "an ad impression" if dataset.name == "criteo-sample" else "a row of your table"
     label = lambda name: dataset.field(name).vocabulary.label(  # type: ignore[union-attr]  # noqa: E731
         int(dataset.field(name).vocabulary.encode([record[name]])[0])  # type: ignore[union-attr]
     )
@@ -222,7 +230,7 @@ def row_in_words(dataset: Dataset, record: Mapping[str, Any]) -> str:
 def sentence(
     about: str, scores: Sequence[Score], names: Mapping[str, str], event: str, edits: Sequence[str], truth: str
 ) -> str:
-    """The view in words: highest and lowest model, why the highest says so, what the edits did."""
+    """The view in words: highest and lowest model, and what the edits did."""
     order = sorted(scores, key=lambda s: -s.probability())
     high, low = order[0], order[-1]
     share = lambda s, line="now": percent(s.probability(line))  # noqa: E731
@@ -235,9 +243,6 @@ def sentence(
             f"For {about}, **{names[high.model]}** gives {event} a chance of {share(high)} and "
             f"**{names[low.model]}** {share(low)}: {verdict}."
         )
-    fine = high.fine.loc["now"].drop(["logit", "bias"], errors="ignore")
-    part = str(fine.idxmax())
-    text += f" What lifts {names[high.model]} most is *{part}* ({fine[part]:+.2f} on the logit)."
     if edits:
         moved = max(scores, key=lambda s: abs(s.probability() - s.probability("original")))
         way = f"from {share(moved, 'original')} to {share(moved)}"

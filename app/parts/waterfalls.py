@@ -18,7 +18,7 @@ from recsys_lite import plots
 from ..core.address import DETAILS, State
 from ..core.cache import raw_edits
 from ..core.controls import hold, keep
-from ..core.names import brief, chapter, name
+from ..core.names import brief, name
 from . import cells, tables
 from .downloads import table_and_downloads
 
@@ -50,13 +50,12 @@ def show(state: State, scores: Sequence[tables.Score], sentence: str) -> None:
         )  # fmt: skip
     parts = tables.aligned(scores, state.detail, change)
     _table(key="waterfalls", data=payload(parts, [s.model for s in scores], change), height="content")
-    st.caption(" · ".join(f"{name(s.model)}: {chapter(s.model)}" for s in scores if chapter(s.model)))
     names = {s.model: name(s.model) for s in scores}
     table = tables.parts_table(scores, state.detail, names)
     file = f"{state.data}-{state.task}-row{state.row}-{state.detail}"
     edits, fine = raw_edits(state.data, state.task, state.row or 0, state.edits), state.detail == "fine"
     cell = cells.parts(state.data, state.task, list(names), state.row or 0, edits, fine)
-    figures = partial(drawn, parts, list(names.values()))
+    figures = partial(drawn, parts, list(names.values()), "change" if change else "logit")
     table_and_downloads(table, figures, file, sentence, "Table of the parts, downloads", cell)
 
 
@@ -79,10 +78,11 @@ def payload(parts: Sequence[pd.Series], models: Sequence[str], change: bool) -> 
     return {"lines": lines, "columns": columns, "low": low, "high": high, "told": told}
 
 
-def drawn(parts: Sequence[pd.Series], names: Sequence[str]) -> list[go.Figure]:
+def drawn(parts: Sequence[pd.Series], names: Sequence[str], total: str) -> list[go.Figure]:
     """The same as figures, to take away."""
     limits = tables.limits(parts)
-    figures = [plots.waterfall(p, title=n, limits=limits) for p, n in zip(parts, names, strict=True)]
+    told = [f"{n}: parts of the {total}" for n in names]
+    figures = [plots.waterfall(p, title=t, limits=limits) for p, t in zip(parts, told, strict=True)]
     for figure in figures:
         figure.update_traces(textposition="outside", textangle=0, cliponaxis=False)
     return figures

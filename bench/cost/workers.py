@@ -29,13 +29,16 @@ PEERS: dict[str, tuple[str, list[str]]] = {
     ),
 }  # fmt: skip
 
+#: what our own package needs, so that ``bench.parity`` can run it beside a library
+OURS = ["torch", "numpy", "pandas", "scipy", "scikit-learn", "safetensors", "pooch", "filelock", "tqdm"]
+
 
 class WorkerError(RuntimeError):
     """What a worker or the installation of its library answered in the place of a result."""
 
 
 def requirements(name: str) -> tuple[list[str], str]:
-    """What a library needs, pinned where ``requirements.txt`` pins it, and the library itself.
+    """What a library and ours need, pinned where ``requirements.txt`` pins it, and the library itself.
 
     Example:
         >>> requirements("torch_rechub")[1]
@@ -46,7 +49,8 @@ def requirements(name: str) -> tuple[list[str], str]:
         if "==" in line:
             pinned[line.partition("==")[0].lower()] = line.strip()
     version, needs = PEERS[name]
-    return [pinned.get(need.lower(), need) for need in needs], f"{name.replace('_', '-')}=={version}"
+    every = [pinned.get(need.lower(), need) for need in dict.fromkeys([*needs, *OURS])]
+    return every, f"{name.replace('_', '-')}=={version}"
 
 
 def environment(name: str) -> Path:

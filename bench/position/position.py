@@ -4,13 +4,15 @@
     python -m bench.position.position --fresh     everything again
 
 Logs: *popular* (order by popularity and chance, place k looked at with chance 1/k), *device* (the same, on phones
-1/k²), *random* (shuffled, 1/k), the *control* (popular, everything looked at) and, for three models, *expert* (order by
-the person's own rating and chance, 1/k: the place says more of the rating than any model can know). Five ways to learn,
-all with a factorization machine of the same ten fields inside: naive, position as a field of it, inverse propensity
-weights from the true curve, PAL and Watch Next. Each gets the same effort: six settings, tried on one log and judged by
-the log loss of that log's validation **clicks**; then ten seeds with the best one, each with a log of its own, so that
-an interval over seeds speaks of clicks and of training. Served scores are compared with the **ratings** of the test
-part, which no model has seen. Variants change one thing and keep the settings of their parent.
+1/k²), *random* (shuffled, 1/k), the *control* (popular, everything looked at), *expert* (order by the person's own
+rating and chance, 1/k: the place says more of the rating than any model can know) and *additive* (popular; the place
+adds log 1/k to the logit of a click, which is Watch Next's form, while the other logs have PAL's). Five ways to learn
+(position as a field and weights where they make sense), all with a factorization machine of the same ten fields inside:
+naive, position as a field of it, inverse propensity weights from the true curve, PAL and Watch Next. Each gets the same
+effort: six settings, tried on one log and judged by the log loss of that log's validation **clicks**; then ten seeds
+with the best one, each with a log of its own, so that an interval over seeds speaks of clicks and of training. Served
+scores are compared with the **ratings** of the test part, which no model has seen. Variants change one thing and keep
+the settings of their parent.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "random": {"policy": "random", "power": 1.0},
     "control": {"policy": "popular", "power": 0.0},
     "expert": {"policy": "expert", "power": 1.0, "spread": 1.0},
+    "additive": {"policy": "popular", "power": 1.0, "link": "logit"},
 }
 SEEDS = range(10)
 MODELS = ["naive", "feature", "ipw", "pal", "watch_next"]
@@ -152,6 +155,7 @@ def wanted(record: Record) -> list[tuple[str, dict[str, Any]]]:
     """The runs that are missing and can be made now."""
     jobs: list[tuple[str, dict[str, Any]]] = []
     left_out = {("ipw", "control"), ("ipw", "expert"), ("feature", "expert")}  # weights of 1; out of the question there
+    left_out.add(("ipw", "additive"))  # nobody looks away there: no chance to divide by
     plan = [(m, m, c) for c in CONDITIONS for m in MODELS if (m, c) not in left_out]
     plan += [(name, parent, c) for name, (parent, _, where) in VARIANTS.items() for c in where]
     for name, parent, condition in plan:

@@ -37,6 +37,7 @@ CROSSES = {
         ("gender", "genres"), ("age", "genres"), ("occupation", "genres"),  # coarse: generalise
     ],
     "frappe": [("user", "item"), ("item", "city"), ("item", "country"), ("item", "daytime"), ("item", "weekday")],
+    "criteo-sample": [("C1", "C2"), ("C5", "C8"), ("C6", "C9"), ("C14", "C17"), ("C20", "C23")],
 }  # fmt: skip
 BUCKETS = 2**22  # every combination that occurs has a weight of its own
 MODULES = ["dot linear", "dot cross linear", "attention linear", "attention dot cross linear"]  # of DHEN
@@ -212,6 +213,11 @@ def build(name: str, dataset: Dataset, chosen: dict[str, Any]) -> Model:
         raise ValueError(f"build: {name} is no model of parameters")
     model = make(dataset, chosen)
     return add_batch_norm(model) if chosen.get("batch_norm") else model
+
+
+def possible(dataset: str, name: str) -> bool:
+    """Whether a data set has what a model needs: Criteo does not say which field is of the user, which of the ad."""
+    return dataset in QUERY or name not in ("ncf", "two_towers", "split_network")
 
 
 def penalty(chosen: dict[str, Any]) -> float:

@@ -47,10 +47,13 @@
   }
   explorers();
   const measure = () => { formulas(); scrollers(); };
-  let waiting;
-  new ResizeObserver(() => { clearTimeout(waiting); waiting = setTimeout(measure, 100); }).observe(document.body);
-  window.addEventListener("load", () => { measure(); window.MathJax?.startup?.promise?.then(measure); });
-  document.addEventListener("toggle", measure, true);
+  const paper = new URLSearchParams(location.search).has("print"); // nothing scrolls there
+  if (!paper) {
+    let waiting;
+    new ResizeObserver(() => { clearTimeout(waiting); waiting = setTimeout(measure, 100); }).observe(document.body);
+    window.addEventListener("load", () => { measure(); window.MathJax?.startup?.promise?.then(measure); });
+    document.addEventListener("toggle", measure, true);
+  }
 
   // A table with many columns is a card a row on a telephone: each cell carries its heading.
   for (const table of document.querySelectorAll(".rl-table table")) {
@@ -84,10 +87,15 @@
   const unfold = () => document.querySelectorAll("details:not([open])").forEach(d => { d.open = true; d.dataset.printed = ""; });
   window.addEventListener("beforeprint", unfold);
   window.addEventListener("afterprint", () => document.querySelectorAll("details[data-printed]").forEach(d => { d.open = false; delete d.dataset.printed; }));
-  if (new URLSearchParams(location.search).has("print")) {
+  if (paper) {
     unfold();
-    // A PDF describes each of these hundred thousand pieces in its structure: 30 MB. Their text stays in the page.
+    // While figures and formulas are made, only their own section is laid out: the page has hundreds of thousands of pieces.
+    // A PDF describes each of them in its structure: 30 MB. Their text stays in the page.
+    const root = document.documentElement;
     const hide = () => document.querySelectorAll(".main-svg, mjx-container > *, .highlight pre").forEach(e => e.setAttribute("aria-hidden", "true"));
-    window.addEventListener("load", () => Promise.all([window.recsysLite.drawAll(), window.MathJax?.startup?.promise]).then(hide));
+    root.classList.add("rl-making");
+    window.addEventListener("beforeprint", hide);
+    const made = [window.recsysLite.drawAll(), new Promise(done => window.addEventListener("load", done)).then(() => window.MathJax?.startup?.promise)];
+    Promise.all(made).then(() => root.classList.remove("rl-making"));
   }
 })();

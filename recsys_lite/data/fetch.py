@@ -70,8 +70,8 @@ def is_whole(file: Path, known_hash: str) -> bool:
         return False
 
 
-def download(url: str, output_file: str | os.PathLike[str], pooch: object = None) -> None:
-    """A pooch downloader that goes on where an earlier try stopped.
+def download(url: str, output_file: str | os.PathLike[str]) -> None:
+    """Fetch a file, going on where an earlier try stopped.
 
     What has arrived is kept in ``<name in the address>.part`` in the target's folder and renamed when it is whole; the
     next try asks the server for the rest only. A server that ignores the question sends everything again.
@@ -115,7 +115,14 @@ def retrieve(url: str, known_hash: str, folder: Path) -> Path:
         ValueError: if what arrived has another hash (nothing is kept).
         OSError: if it could not be fetched.
     """
-    return Path(pooch.retrieve(url, known_hash, path=folder, fname=url.rsplit("/", 1)[-1], downloader=download))
+    target = folder / url.rsplit("/", 1)[-1]
+    if not is_whole(target, known_hash):
+        folder.mkdir(parents=True, exist_ok=True)
+        download(url, target)
+        if not is_whole(target, known_hash):
+            target.unlink()
+            raise ValueError(f"{url}: what arrived has another hash than {known_hash}")
+    return target
 
 
 def wheel(requirement: str, known_sha256: str, folder: Path) -> Path:

@@ -7,7 +7,7 @@ from .logit import logit_parts, neighbours, readable, top_crosses
 from .own_maps import attention, cross_strength, pair_strength
 from .position import click_rates, curve_error, curves_table, examined, own_curve, product_parts, rows_needed
 from .row_maps import RowMap, row_maps, strongest
-from .swapping import beside, field_effects, interactions, row_effects, square
+from .swapping import beside, field_effects, interactions, row_effects, square, swapped_rows
 
 __all__ = [
     "RowMap",
@@ -31,5 +31,6 @@ __all__ = [
     "rows_needed",
     "square",
     "strongest",
+    "swapped_rows",
     "top_crosses",
 ]

@@ -108,8 +108,9 @@ def strongest(table: pd.DataFrame, kind: Kind = "signed") -> tuple[str, str, flo
         >>> strongest(pd.DataFrame([[9.0, 1.0], [-4.0, 9.0]], index=["x", "y"], columns=["x", "y"]))
         ('x', 'y', -1.5)
     """
-    names = [n for n in table.index if n in table.columns]
-    values = table.loc[names, names].to_numpy(float)
+    lines, columns = list(table.index), list(table.columns)
+    names = [n for n in lines if n in columns]
+    values = (table if names == lines == columns else table.loc[names, names]).to_numpy(float)
     means = (values + values.T) / 2
     sizes = np.where(np.triu(np.isfinite(means), 1), means if kind == "ratio" else np.abs(means), -np.inf)
     if not len(names) or np.isneginf(sizes).all():

@@ -8,9 +8,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from ..evaluation import metrics
-from ..fields import Rows, concatenate, swap
+from ..fields import Field, Rows, find_field, swap
 from ..layers import on_cpu
 from ..models import Model
 
@@ -57,7 +58,9 @@ def interactions(model: Model, rows: Rows, names: Sequence[str] = (), seed: int 
     return pd.DataFrame(lines).sort_values("log_loss", ascending=False, kind="stable", ignore_index=True)
 
 
-def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()) -> pd.DataFrame:
+def row_effects(
+    model: Model, row: Rows, others: Rows, names: Sequence[str] = (), swapped: Rows | None = None
+) -> pd.DataFrame:  # fmt: skip
     r"""What each field and each pair of fields does to the logit of one row, in log-odds, of any model.
 
     The fields are swapped for those of N other rows x', alone and together. On the diagonal stands the effect of a
@@ -72,6 +75,7 @@ def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()
         row: the row x, (1).
         others: the rows x', (N).
         names: the fields to look at, in the order of the table. Default: all of the model's.
+        swapped: of :func:`swapped_rows` for the same rows and names, where several models share them.
 
     Returns:
         a symmetric field-by-field table. A cell depends on the other rows, so compare tables of the same ones only.
@@ -87,8 +91,9 @@ def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()
         0.0
     """
     names = list(names) or [f.name for f in model.fields]
-    pairs = list(combinations(names, 2))
-    lost = _lost(model, row, others, [*((name,) for name in names), *pairs])
+    if swapped is None:
+        swapped = swapped_rows(model.fields, row, others, names)
+    lost = _lost(model, row, swapped, len(others))
     table = np.diag(lost[: len(names)])
     for (a, b), both in zip(combinations(range(len(names)), 2), lost[len(names) :], strict=True):
         table[a, b] = table[b, a] = lost[a] + lost[b] - both
@@ -98,19 +103,50 @@ def row_effects(model: Model, row: Rows, others: Rows, names: Sequence[str] = ()
 def field_effects(model: Model, row: Rows, others: Rows) -> pd.Series:
     """The diagonal of :func:`row_effects` for all fields: what each alone does to the logit of a row."""
     names = [f.name for f in model.fields]
-    return pd.Series(_lost(model, row, others, [(name,) for name in names]), index=names)
+    swapped = swapped_rows(model.fields, row, others, names, pairs=False)
+    return pd.Series(_lost(model, row, swapped, len(others)), index=names)
+
+
+def swapped_rows(
+    fields: Sequence[Field], row: Rows, others: Rows, names: Sequence[str], pairs: bool = True
+) -> Rows:  # fmt: skip
+    """The row with each of some fields, and then each pair of them, taken from every other row: what models are asked.
+
+    Args:
+        fields: the columns of both.
+        row, others, names: see :func:`row_effects`.
+        pairs: whether pairs follow the single fields. Default yes.
+
+    Returns:
+        as many rows for each choice of fields as there are others.
+
+    Raises:
+        ValueError: for another number of rows than one, no other rows, or an unknown field.
+    """
+    if len(row) != 1 or not len(others):
+        raise ValueError(f"row_effects: expected one row and some others, got {len(row)} and {len(others)}")
+    for name in names:
+        find_field(fields, name)
+    chosen = [*({name} for name in names), *(map(set, combinations(names, 2)) if pairs else ())]
+
+    def of(kind: str) -> Tensor:
+        columns = [f.name for f in fields if f.kind == kind]
+        return torch.tensor([[name in which for name in columns] for which in chosen], dtype=torch.bool).unsqueeze(1)
+
+    def taken(mask: Tensor, ours: Tensor, theirs: Tensor) -> Tensor:  # mask (K, 1, C or 1) -> (K N, C)
+        return torch.where(mask, theirs, ours).reshape(len(chosen) * len(others), ours.shape[1])
+
+    bags = {
+        name: taken(torch.tensor([name in which for which in chosen]).view(-1, 1, 1), bag, others.bags[name])
+        for name, bag in row.bags.items()
+    }
+    return Rows(taken(of("categorical"), row.ids, others.ids), taken(of("numeric"), row.numeric, others.numeric), bags)
 
 
 @torch.no_grad()
-def _lost(model: Model, row: Rows, others: Rows, chosen: Sequence[tuple[str, ...]]) -> list[float]:
+def _lost(model: Model, row: Rows, swapped: Rows, others: int) -> list[float]:
     """z(x) less the mean of z(x with some fields of x'), for each choice of fields."""
-    if len(row) != 1 or not len(others):
-        raise ValueError(f"row_effects: expected one row and some others, got {len(row)} and {len(others)}")
-    plain = Rows(others.ids, others.numeric, others.bags)  # labels play no part
-    same = row[[0] * len(others)]
-    same = Rows(same.ids, same.numeric, same.bags)
-    swapped = concatenate([swap(model.fields, same, which, plain) for which in chosen])
-    means = torch.cat([model(part) for part in swapped.batches(BATCH)]).double().view(len(chosen), len(others))
+    means = torch.cat([model(part) for part in swapped.batches(BATCH)]).double().view(-1, others)
     return (model(row).double() - means).mean(1).tolist()
 
 

@@ -7,7 +7,7 @@ settings that tuning chose for each model and order, the size of the batches.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from ..fields import Rows
 from ..models import Model
 from ..models.click_models import build
 from ..store.files import RESULTS, read_json
+from ..training.loop import Steps
 from ..training.optim import tower_optimizer
 from ..training.pointwise import fit_in_steps
 
@@ -154,6 +155,28 @@ def train_on(
     The same seed gives the same numbers on the same machine and versions, with one thread. PyTorch's random state is
     left as it was.
     """
+    steps = in_steps(clicks, order, seed, epochs)
+    while True:
+        try:
+            name, epoch = next(steps)
+        except StopIteration as stop:
+            table: pd.DataFrame = stop.value
+            return table
+        if on_epoch is not None:
+            on_epoch(name, epoch)
+
+
+def job(
+    curve: Sequence[float], order: str, seed: int, people: int
+) -> Generator[tuple[str, int], None, pd.DataFrame]:  # fmt: skip
+    """:func:`log_of` and :func:`in_steps` for a :class:`~recsys_lite.lab.worker.Worker`."""
+    return (yield from in_steps(log_of(curve, order, seed, people), order, seed))
+
+
+def in_steps(
+    clicks: Clicks, order: str = "popular", seed: int = 0, epochs: int = EPOCHS
+) -> Generator[tuple[str, int], None, pd.DataFrame]:
+    """The same as :func:`train_on`, an epoch at a time: yields model and epoch, returns the table."""
     data, truth = clicks.dataset, clicks.truth["test"]
     for part in ("train", "validation"):
         if not getattr(data, part).label.any():
@@ -162,9 +185,11 @@ def train_on(
     ndcg: dict[str, np.ndarray] = {}
     lines: list[dict[str, Any]] = [{"model": "truth", **_places(clicks.curve / clicks.curve[:, :1])}]
     for name in LEARNERS:
-        told = functools.partial(on_epoch, name) if on_epoch else None
         with torch.random.fork_rng(devices=[]):
-            model, best = trained(name, clicks, chosen[name], seed, epochs, told)
+            model, steps = started(name, clicks, chosen[name], seed, epochs)
+            while not steps.done:
+                yield name, int(steps.step()["epoch"])
+            best = steps.finish().best_epoch
         scores = predict(getattr(model, "served", model), data.test, logits=True).numpy()
         ndcg[name] = ndcg_by_group(scores, truth.rating.numpy(), data.test.group.numpy())  # type: ignore[union-attr]
         line = {"model": name, "people": len(ndcg[name]), "best epoch": best}
@@ -184,15 +209,10 @@ def _interval(values: np.ndarray, *names: str) -> dict[str, float]:
     return dict(zip(names, interval(values.tolist()), strict=True))
 
 
-def trained(
-    name: str,
-    clicks: Clicks,
-    setting: dict[str, float],
-    seed: int,
-    epochs: int,
-    told: Callable[[int], None] | None = None,
-) -> tuple[Model, int]:
-    """A model of :func:`build` trained on a log, and its best epoch; ``told`` is called with each epoch's number."""
+def started(
+    name: str, clicks: Clicks, setting: dict[str, float], seed: int, epochs: int
+) -> tuple[Model, Steps]:  # fmt: skip
+    """A model of :func:`build`, and the epochs that train it on a log."""
     about = _stored()["about"]
     torch.manual_seed(seed)
     model = build(name, clicks)
@@ -201,8 +221,4 @@ def trained(
         patience=about["training"]["patience"], seed=seed,
         optimizer=tower_optimizer(**setting, tower_rate=about["tower rate"]),
     )  # fmt: skip
-    while not steps.done:
-        line = steps.step()
-        if told:
-            told(int(line["epoch"]))
-    return model, steps.finish().best_epoch
+    return model, steps

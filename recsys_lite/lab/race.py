@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ class Race:
             and 2000.
         lr: learning rate of Adam. Default 0.01.
         epochs: Default 20.
+        values: of each field. Default 10.
 
     Raises:
         ValueError: for an unknown model or one named twice, settings out of range, or a loss that is not finite.
@@ -50,11 +52,12 @@ class Race:
 
     def __init__(
         self, models: Sequence[str], seed: int = 0, noise: float = 0.1, rows: int = 2000, lr: float = 0.01,
-        epochs: int = 20,
+        epochs: int = 20, values: int = 10,
     ):  # fmt: skip
         if not models or len(set(models)) < len(models) or not set(models) <= set(RUNNERS):
             raise ValueError(f"Race: expected different models among {RUNNERS}, got {list(models)}")
-        self.dataset, self.epochs, self.epoch = planted(ORDER, seed, rows=rows, noise=noise), epochs, 0
+        self.dataset = planted(ORDER, seed, rows=rows, noise=noise, values=values)
+        self.epochs, self.epoch = epochs, 0
         self.batches = -(-rows // BATCH)  # of an epoch
         self.models: dict[str, Model] = {}
         self.steps: dict[str, Steps] = {}
@@ -97,6 +100,16 @@ class Race:
             found = [found_pairs(model, self.dataset).assign(model=name) for name, model in self.models.items()]
             self._pairs = pd.concat(found, ignore_index=True)[["model", "a", "b", "strength", "planted"]]
         return self._pairs
+
+
+def play(
+    models: Sequence[str], seed: int = 0, **settings: Any
+) -> Generator[tuple[pd.DataFrame, pd.DataFrame], None, None]:
+    """A race for a :class:`~recsys_lite.lab.worker.Worker`: yields :meth:`Race.table` and pairs after each epoch."""
+    race = Race(models, seed, **settings)
+    while not race.done:
+        race.step()
+        yield race.table(), race.pairs()
 
 
 def found_pairs(model: Model, dataset: Dataset) -> pd.DataFrame:

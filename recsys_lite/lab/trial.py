@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -83,6 +84,21 @@ def run(
     Raises:
         ValueError: for an unknown model, or one that these fields do not fit.
     """
+    steps = in_steps(dataset, names, seed=seed, epochs=epochs, lr=lr)
+    while True:
+        try:
+            name, epoch = next(steps)
+        except StopIteration as stop:
+            trials: dict[str, Trial] = stop.value
+            return trials
+        if progress is not None:
+            progress(name, epoch)
+
+
+def in_steps(
+    dataset: Dataset, names: Sequence[str], *, seed: int = 0, epochs: int = 30, lr: float = 3e-3
+) -> Generator[tuple[str, int], None, dict[str, Trial]]:
+    """The same as :func:`run`, an epoch at a time: yields model and epoch, returns the trials."""
     if unknown := [n for n in names if n not in MODELS]:
         raise ValueError(f"trial: unknown model {unknown[0]!r}; there are {list(MODELS)}")
     size = batch_size(len(dataset.train))
@@ -93,12 +109,32 @@ def run(
         steps = fit_in_steps(model, dataset, epochs=epochs, batch_size=size, lr=lr, patience=PATIENCE, seed=seed)
         while not steps.done:
             line = steps.step()
-            if progress is not None:
-                progress(name, int(line["epoch"]))
+            yield name, int(line["epoch"])
         result = steps.finish()
         result.model = name
         trials[name] = Trial(model, result, predict(model, dataset.test).numpy())
     return trials
+
+
+def job(
+    dataset: Dataset, names: Sequence[str], **options: Any
+) -> Generator[tuple[str, int], None, tuple[dict[str, pd.DataFrame], dict[str, Model]]]:
+    """:func:`in_steps` for a :class:`~recsys_lite.lab.worker.Worker`: returns all tables of the trials, and the models.
+
+    The last thing that it yields is ``("", 0)``: the models are trained, and the test rows are looked at.
+    """
+    trials = yield from in_steps(dataset, names, **options)
+    yield "", 0
+    return outcome(dataset, trials), {name: trial.model for name, trial in trials.items()}
+
+
+def outcome(dataset: Dataset, trials: Mapping[str, Trial]) -> dict[str, pd.DataFrame]:
+    """All tables of the trials, each by the name of the function that makes it; the gaps are those of the first two."""
+    two = dict(list(trials.items())[:2])
+    return {
+        "quality": quality(dataset, trials), "gaps": gaps(dataset, two), "curves": curves(trials),
+        "calibration": calibration(dataset, trials), "worth": worth(dataset, trials),
+    }  # fmt: skip
 
 
 def row_losses(label: object, probability: object) -> np.ndarray:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from .figures import colour, empty
+from .palette import SERIES
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 MARKS = ("circle", "square", "diamond", "cross", "x", "triangle-up")
@@ -20,6 +23,61 @@ def apart(figure: go.Figure) -> None:
         trace.update(
             marker={"symbol": MARKS[place % len(MARKS)], "size": 8}, line={"dash": DASHES[place % len(DASHES)]}
         )
+
+
+def distinct(figure: go.Figure) -> None:
+    """Give a series another colour where its own is close to that of one before it: two blues cannot be told apart.
+
+    Series are traces of one name; those that are filled, or whose marks have many colours, stay as they are.
+
+    Example:
+        >>> figure = go.Figure([go.Bar(y=[1], name=n, marker={"color": c}) for n, c in
+        ...     [("FM", "#0072B2"), ("DHEN", "#3B6E8F"), ("DCN", "#D55E00")]])
+        >>> distinct(figure)
+        >>> [t.marker.color for t in figure.data]
+        ['#0072B2', '#E69F00', '#D55E00']
+    """
+    series: dict[str, list[Any]] = {}
+    for trace in figure.data:
+        if trace.type in ("scatter", "bar") and trace.name and _tint(trace):
+            series.setdefault(trace.name, []).append(trace)
+    own = {name: _tint(traces[0]) for name, traces in series.items()}
+    taken: list[str] = []
+    for name, traces in series.items():
+        later = [c for other, c in own.items() if other != name and other not in list(own)[: len(taken)]]
+        free = (c for c in SERIES if not any(near(c, t) for t in [*taken, *later]))
+        tint = own[name] if not any(near(own[name], t) for t in taken) else next(free, own[name])
+        taken.append(tint)
+        for trace in traces:
+            for part in ["line", "marker"] if trace.type == "scatter" else ["marker"]:
+                if isinstance(trace[part].color, str):
+                    trace.update({part: {"color": tint}})
+
+
+def _tint(trace: Any) -> str:
+    """The one colour of a trace; nothing if it has many, or a filled area."""
+    if trace.type == "scatter" and trace.fill:
+        return ""
+    found = [p.color for p in (getattr(trace, "line", None), trace.marker) if p is not None and p.color is not None]
+    return found[0] if found and all(isinstance(c, str) and c.startswith("#") for c in found) else ""
+
+
+def near(a: str, b: str) -> bool:
+    """Whether two colours ``#rrggbb`` are too close for a legend: less than 28 apart in CIELAB.
+
+    Example:
+        >>> near("#0072B2", "#56B4E9"), near("#0072B2", "#E69F00"), near("#E69F00", "#D55E00")
+        (True, False, False)
+    """
+    return float(np.linalg.norm(_lab(a) - _lab(b))) < 28
+
+
+def _lab(colour_: str) -> np.ndarray:
+    rgb = np.array([int(colour_[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    rgb = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    x, y, z = (np.cbrt(v) if v > 0.008856 else 7.787 * v + 16 / 116 for v in matrix @ rgb / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def seed_curves(table: pd.DataFrame, y: str, *, names: Mapping[str, str], axis: str, height: int = 320) -> go.Figure:

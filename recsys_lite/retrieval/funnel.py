@@ -170,7 +170,7 @@ def by_item_sums(retriever: ItemSums) -> Scores:
     own = [row.nonzero().squeeze(1) for row in retriever.x]  # per user
 
     def scores(users: Tensor, items: Tensor) -> Tensor:
-        sums = torch.stack([retriever.weights[own[u]].sum(0) for u in users.tolist()])  # (B, I)
+        sums = torch.stack([retriever.x[u, own[u]] @ retriever.weights[own[u]] for u in users.tolist()])  # (B, I)
         return sums.gather(1, items.clamp(min=0))
 
     return scores

@@ -29,7 +29,8 @@ def recommend(
     """The k best items for new users, each of whom is known by a list of items.
 
     A user's own vector does not exist, so what a retriever knows of the list must be enough: EASE and item neighbours
-    sum over its items, towers and the next item read it as the field ``history``, and popularity needs nothing.
+    sum over its items (weighted by age, if they have a ``recency``), towers and the next item read it as the field
+    ``history``, and popularity needs nothing.
 
     Args:
         retriever: :class:`~recsys_lite.models.EASE`, :class:`~recsys_lite.models.ItemKNN`,
@@ -109,7 +110,8 @@ def _scores(
     if isinstance(retriever, ItemSums):
         x = torch.zeros(len(own), data.num_items)
         for user, places in enumerate(own):
-            x[user, places] = 1
+            age = torch.arange(float(len(places)))  # the latest stands first
+            x[user, places] = torch.exp(-age / retriever.recency) if retriever.recency else torch.ones_like(age)
         return x @ retriever.weights
     if isinstance(retriever, NextItem):
         return retriever.scores_of(_bag(find_field(data.query_fields, HISTORY), histories))

@@ -18,6 +18,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from .sparse import packed, unpacked
+
 RESULTS = Path(__file__).parent / "results"
 WEIGHTS = RESULTS / "weights"
 STALE = 600  # seconds after which a temporary file belongs to nobody who still writes
@@ -158,9 +160,9 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Named tensors as safetensors, at once and in place: for what is called by :func:`write_aside`.
 
     Not by safetensors' own ``save_file``: that writes aside, too, and what it leaves when it is stopped has a name that
-    nobody could tell from other programs' files.
+    nobody could tell from other programs' files. What is mostly zero takes less room, see :func:`packed`.
     """
-    path.write_bytes(save({k: v.detach().contiguous() for k, v in tensors.items()}))
+    path.write_bytes(save(packed(tensors)))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -168,8 +170,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ValueError(f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}")
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        return unpacked(load_file(path))
+    except (SafetensorError, ValueError) as error:
         raise ValueError(f"{path} is damaged or no safetensors file: {error}") from None
 
 

@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from .. import __version__
 from ..fields import Dataset
-from .files import RESULTS, as_json, read_json, read_tensors, write_json, write_tensors
+from .files import RESULTS, read_json, read_pair, read_tensors, save_tensors, write_pair
 
 PREDICTIONS = RESULTS / "predictions"
 LEVELS = 2**16
@@ -63,11 +63,10 @@ def save_predictions(
         "data_sha256": dataset.about.get("data_sha256"),
         "versions": {"recsys_lite": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }  # fmt: skip
-    as_json(record)  # what cannot be written is told before anything is
     path = folder / f"{dataset.name}.{dataset.task}.{model}"
     scale = torch.from_numpy(np.column_stack([low, step]))
-    write_tensors(_with(path, ".safetensors"), {"levels": torch.from_numpy(levels.astype(np.int16)), "scale": scale})
-    write_json(_with(path, ".json"), record)
+    tensors = {"levels": torch.from_numpy(levels.astype(np.int16)), "scale": scale}
+    write_pair(path, ".safetensors", lambda p: save_tensors(p, tensors), record)
 
 
 def load_predictions(
@@ -109,11 +108,12 @@ def add_predictions(dataset: Dataset, model: str, logits: object, seed: int, *, 
 def _logits(dataset: Dataset, model: str, folder: Path) -> tuple[np.ndarray, list[int]]:
     """The logits (S, N) of a model and their seeds; errors as :func:`load_predictions` tells them."""
     path = folder / f"{dataset.name}.{dataset.task}.{model}"
-    record, wanted = read_json(_with(path, ".json")), _of(dataset)
+    record, file = read_pair(path, ".safetensors", {"seeds": list}, "not a record of save_predictions")
+    wanted = _of(dataset)
     for key, value in wanted.items():
-        if not isinstance(record, dict) or record.get(key) != value:
+        if record.get(key) != value:
             raise ValueError(f"{path.name}: made for other test rows ({key} differs); predict again")
-    tensors = read_tensors(_with(path, ".safetensors"))
+    tensors = read_tensors(file)
     shape = (len(record["seeds"]), wanted["rows"])
     if {k: tuple(v.shape) for k, v in tensors.items()} != {"levels": shape, "scale": (shape[0], 2)}:
         raise ValueError(f"{path.name}: the tensors do not fit the record of {shape[0]} seeds and {shape[1]} rows")
@@ -137,7 +137,3 @@ def _of(dataset: Dataset) -> dict[str, Any]:
         "rows": len(dataset.test),
         "test_sha256": digest.hexdigest(),
     }
-
-
-def _with(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)  # with_suffix would take a task for one

@@ -151,7 +151,8 @@ class Steps:
         result.curve.append({"epoch": epoch, "train_loss": loss, **validation})
         if not result.validation or self.sign * validation[monitor] > self.sign * result.validation[monitor]:
             result.best_epoch, result.validation = epoch, validation
-            self.best = {k: v.clone() for k, v in self.model.state_dict().items()}
+            for name, value in self.model.state_dict().items():
+                self.best[name].copy_(value)  # in place: one copy of the weights at any time, not two
         result.seconds += time.perf_counter() - started
         if self.state is not None:
             self.state.write(self.model, self.optimizers, self.best, result)

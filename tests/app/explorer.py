@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 
 import pandas as pd
@@ -66,8 +68,12 @@ def run_cells(app: AppTest, rtol: float = 1e-4) -> int:
 
 
 def words_outside_folds(app: AppTest) -> list[str]:
-    """The words that a page shows without a click: headings, text, captions and notes; no folds, no widgets."""
+    """The words that a page shows without a click: headings, text, captions, notes and what its maps tell.
+
+    No folds, no widgets, no numbers of charts and tables.
+    """
     shown: list[str] = []
+    count = lambda text: re.findall(r"\w[\w’'.,%-]*", re.sub(r"<style.*?</style>", "", text, flags=re.S))  # noqa: E731
 
     def walk(block: object) -> None:
         for child in getattr(block, "children", {}).values():
@@ -75,10 +81,47 @@ def words_outside_folds(app: AppTest) -> list[str]:
             if kind in ("expander", "popover", "expandable"):
                 continue
             if kind in ("markdown", "caption", "title", "header", "subheader", "info", "warning", "alert"):
-                shown.extend(
-                    re.findall(r"\w[\w’'.,%-]*", re.sub(r"<style.*?</style>", "", str(child.value), flags=re.S))
-                )
+                shown.extend(count(str(child.value)))
+            if component := getattr(getattr(child, "proto", None), "component_name", ""):
+                given = json.loads(child.proto.json)
+                told = "" if component == "recsys_lite_parts" else given.get("told", "")  # heard only, not seen
+                bands = [b for c in given.get("columns", []) for b in c.get("bands", []) if not b.get("title")]
+                why = [w for b in bands for w in b.get("why", [])]  # why there is no map is folded
+                shown.extend(count(" ".join([told, *why])))
             walk(child)
 
     walk(app.main)
     return shown
+
+
+class Inside:
+    """A :class:`recsys_lite.lab.worker.Worker` without a process: the steps are made when they are taken."""
+
+    def __init__(self, job, *arguments, **options):
+        module, _, function = job.partition(":")
+        self.steps = getattr(importlib.import_module(module), function)(*arguments, **options)
+        self.asked, self.alive = False, True
+
+    def ask(self):
+        self.asked = True
+
+    def take(self, seconds=0.0):
+        if not self.asked:
+            return None
+        self.asked = False
+        try:
+            return "item", next(self.steps)
+        except StopIteration as stop:
+            return "done", stop.value
+
+    def run(self, told, waiting=lambda: None):
+        while True:
+            self.ask()
+            kind, value = self.take()
+            if kind == "done":
+                return value
+            told(value)
+            waiting()
+
+    def close(self):
+        self.alive = False

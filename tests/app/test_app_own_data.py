@@ -41,7 +41,7 @@ def shop(rows=300, seed=0):
 
 
 def test_the_first_view_tells_of_the_example_and_trains_nothing(monkeypatch):
-    monkeypatch.setattr(trial, "run", None)  # a call would fail
+    monkeypatch.setattr(run, "Worker", None)  # a call would fail
     app = on_page("own_data")
     assert query(app) == DEFAULT and not app.error
     data = table.read_csv(table.example(), table.EXAMPLE)
@@ -231,14 +231,18 @@ def test_kinds_chosen_in_the_form_are_used():
 
 
 def test_a_training_that_fails_says_why_and_one_at_a_time_runs(monkeypatch):
-    def broken(*_, **__):
-        raise ValueError("fit: the loss is nan in epoch 1; try a smaller lr")
+    class Broken:
+        def __init__(self, *_, **__):
+            pass
+
+        def run(self, *_):
+            raise ValueError("fit: the loss is nan in epoch 1; try a smaller lr")
 
     app = on_page("own_data")
     with run.lock():
         app = pressed(app)
         assert "Another training is running" in app.warning[0].value and len(said(app)) == 1
-    monkeypatch.setattr(trial, "run", broken)
+    monkeypatch.setattr(run, "Worker", Broken)
     app = pressed(app)
     assert "Nothing was trained" in app.error[0].value and "try a smaller lr" in app.error[0].value
     assert run.lock().acquire(blocking=False)  # it was given back

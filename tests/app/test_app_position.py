@@ -34,7 +34,7 @@ def test_the_stored_view_comes_first_and_leads_to_the_other():
 
 
 def test_before_the_button_the_page_shows_what_the_curve_implies(monkeypatch):
-    monkeypatch.setattr(own_curve, "train_on", lambda *_, **__: pytest.fail("trained on load"))
+    monkeypatch.setattr(run, "Worker", lambda *_, **__: pytest.fail("trained on load"))
     app = on_page("position", view="own")
     assert query(app) == DEFAULT and not app.error and not trained(app)
     curve = [p / 100 for p in (100, 50, 33, 25, 20, 17, 14, 12, 11, 10)]
@@ -140,11 +140,14 @@ def test_training_is_the_librarys_and_stays_marked_with_its_settings():
 def test_one_training_at_a_time_and_the_turn_is_given_back(monkeypatch):
     calls = []
 
-    def refused(*_, **__):
-        calls.append(run.lock().locked())
-        raise ValueError("train_on: nobody clicks")
+    class Refused:
+        def __init__(self, *_, **__):
+            calls.append(run.lock().locked())
 
-    monkeypatch.setattr(own_curve, "train_on", refused)
+        def run(self, *_):
+            raise ValueError("train_on: nobody clicks")
+
+    monkeypatch.setattr(run, "Worker", Refused)
     app = on_page("position", view="own", people="100")
     with run.lock():
         app = press(app)
@@ -165,20 +168,25 @@ def test_progress_tells_model_and_epoch(monkeypatch):
         def empty(self):
             told.append("gone")
 
-    def train_on(log, order, seed, on_epoch):
-        on_epoch("naive", 10)
-        on_epoch("watch_next", 5)
-        return pd.DataFrame()
+    class Trained:
+        def __init__(self, *_, **__):
+            pass
+
+        def run(self, tell, waiting):
+            for step in (("naive", 10), ("watch_next", 5)):
+                tell(step)
+            waiting()  # the same is told again, so that Streamlit can stop the run
+            return pd.DataFrame()
 
     state = {}
     monkeypatch.setattr(position_own.st, "progress", lambda *_: Bar())
     monkeypatch.setattr(position_own.st, "session_state", state)
-    monkeypatch.setattr(own_curve, "train_on", train_on)
+    monkeypatch.setattr(run, "Worker", Trained)
     now = {"curve": (100,) * 10, "order": "popular", "people": 100, "seed": 0}
     position_own.train(now)
     assert told == [
         (pytest.approx(1 / 3), "Naive: epoch 10, at most 10"),
-        (pytest.approx(5 / 6), "Watch Next: epoch 5, at most 10"), "gone",
+        *[(pytest.approx(5 / 6), "Watch Next: epoch 5, at most 10")] * 2, "gone",
     ]  # fmt: skip
     assert state[position_own.LAST][0] == now
 

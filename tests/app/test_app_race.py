@@ -1,10 +1,13 @@
 """The page that trains live, without a browser."""
 
+import time
+
 import pytest
 import streamlit as st
 from explorer import checked, on_page, query, run_cells, seen
 
 from app.core import run
+from app.pages import race
 from app.parts import race_words as words
 from recsys_lite import store
 from recsys_lite.data.simulated.planted import planted
@@ -38,12 +41,34 @@ def at(app):
 
 @pytest.fixture
 def untrained(monkeypatch):
-    """A page that trains or builds a model fails."""
+    """A page that starts a process to train fails."""
 
     def fail(*_, **__):
         raise AssertionError("trained without being asked")
 
-    monkeypatch.setattr(Race, "__init__", fail)
+    monkeypatch.setattr(run, "Worker", fail)
+
+
+class Failing:
+    """A worker whose first epochs are those of a real race, and whose next one fails."""
+
+    def __init__(self, epochs: int, error: Exception):
+        race_ = Race(("logistic_regression", "fm"), 3, 0.2, 500, epochs=10)
+        self.steps, self.error, self.alive = [], error, True
+        for _ in range(epochs):
+            race_.step()
+            self.steps.append((race_.table(), race_.pairs()))
+
+    def ask(self):
+        pass
+
+    def take(self, seconds):
+        if self.steps:
+            return "item", self.steps.pop(0)
+        raise self.error
+
+    def close(self):
+        self.alive = False
 
 
 def test_the_first_view_is_a_stored_race_and_trains_nothing(untrained):
@@ -90,6 +115,22 @@ def test_play_goes_on_by_itself_until_it_is_paused():
     assert run_cells(app, rtol=1e-6) == 1
     app = press(app, "Reset")
     assert at(app) == 0 and "No race is stored for these settings" in app.info[0].value and not seen(app)
+
+
+@pytest.mark.slow("starts a process")
+def test_a_race_is_trained_by_a_process_of_its_own(real_worker, monkeypatch):
+    monkeypatch.setattr(race, "PATIENCE", 0.01)
+    monkeypatch.setattr(Race, "step", None)  # this process trains nothing
+    app = press(on_page("race", **SHORT), "Step")
+    worker = app.session_state[race.LIVE].worker
+    for _ in range(3000):  # the browser asks again and again
+        if at(app):
+            break
+        time.sleep(0.1)
+        app = checked(app.run())
+    assert at(app) == 1 and worker.alive and "After 1 of 10 epochs" in seen(app)[0]
+    press(app, "Reset")
+    assert not worker.alive
 
 
 @pytest.mark.slow("runs a race to its end")
@@ -149,22 +190,36 @@ def test_a_model_does_not_race_against_itself(untrained):
     assert "fm" not in app.selectbox(key="control.b").options
 
 
-def test_an_epoch_that_fails_ends_the_race_and_says_why(monkeypatch):
+@pytest.mark.parametrize(
+    "error", [ValueError("fit: the loss is nan in epoch 2; try a smaller lr"), RuntimeError("The process has ended.")]
+)
+def test_an_epoch_that_fails_ends_the_race_and_says_why(monkeypatch, error):
+    failing = Failing(1, error)
+    monkeypatch.setattr(run, "live", lambda *_, **__: failing)
     app = press(on_page("race", **SHORT), "Step")
-    original = Race.step
-
-    def fail(self):
-        raise ValueError("fit: the loss is nan in epoch 2; try a smaller lr")
-
-    monkeypatch.setattr(Race, "step", fail)
     app = press(app, "Play")
-    assert "the loss is nan in epoch 2" in app.error[0].value and at(app) == 1 and enabled(app) == ["Reset"]
-    assert "After 1 of 10 epochs" in seen(app)[0]
+    assert str(error).split(";")[0] in app.error[0].value.replace("\\", "") and at(app) == 1
+    assert enabled(app) == ["Reset"] and "After 1 of 10 epochs" in seen(app)[0] and not failing.alive
     app = press(app, "Reset")
+    monkeypatch.setattr(run, "live", lambda *_, **__: Failing(0, error))
     app = press(app, "Step")  # fails in its first epoch
     assert app.error and not seen(app) and not app.info
-    monkeypatch.setattr(Race, "step", original)
     assert not press(app, "Reset").error
+
+
+def test_a_race_ends_with_its_session_or_its_choices_and_there_are_not_too_many():
+    app = press(on_page("race", **SHORT), "Step")
+    first = app.session_state[race.LIVE].worker
+    assert first.alive
+    app = checked(app.number_input(key="control.seed").set_value(4).run())  # another race
+    assert not first.alive
+    kept = [press(on_page("race", **SHORT, lr=lr), "Step") for lr in ("0.01", "0.003", "0.03")]
+    app = press(app, "Play")
+    assert run.BUSY in [w.value for w in app.warning] and at(app) == 0
+    worker = kept[0].session_state[race.LIVE].worker
+    press(kept[0], "Reset")
+    assert not worker.alive
+    assert not press(app, "Step").warning and at(app) == 1
 
 
 def test_while_another_session_trains_a_race_waits():

@@ -54,7 +54,7 @@ def test_the_opening_scene_has_the_truth_and_four_models_on_one_scale(opening):
     assert len({b["limit"] for b in bands[1:]}) == 1 and {b["unit"] for b in bands[1:]} == {"log-odds"}
     assert shown["truth"] == [["A", "D"], ["C", "F"]]
     assert "4 of 4 models put a planted pair first" in shown["told"]
-    assert "AutoInt: C × F" in shown["told"] and "its own map points at A × E" in shown["told"]
+    assert "AutoInt: C × F" in shown["told"] and "own map: A × E" in shown["told"]
     assert any("Find the pairs" in m.value for m in opening.markdown)
 
 
@@ -304,8 +304,14 @@ VIEWS = [
     ("compare", {}), ("compare", {"data": "movielens-100k", "row": "30", "set.gender": "F"}), ("steps", {}),
     ("inside", {}), ("inside", {"data": "planted.pairs", "model": "dcn_v2"}), ("embeddings", {}), ("retrieval", {}),
     ("serving", {}), ("position", {}), ("position", {"view": "own"}), ("race", {}), ("own_data", {}),
-    ("leaderboard", {}),
+    ("game", {}), ("leaderboard", {}), ("compare", {"data": "criteo-sample", "row": "3", "about": "slices"}),
+    ("steps", {"data": "movielens-100k.films", "row": "7"}), ("steps", {"model": "dhen", "row": "30"}),
+    ("serving", {"view": "memory"}), ("serving", {"view": "budget"}), ("serving", {"view": "index"}),
 ]  # fmt: skip
+
+
+def test_every_page_is_counted():
+    assert {page for page, _ in VIEWS} == {path for section in PAGES.values() for path in section}
 
 
 @pytest.mark.slow("opens every page")
@@ -316,8 +322,9 @@ def test_a_page_says_it_in_150_words(page, asked):
 
 
 def test_sections_say_what_one_does():
-    assert list(PAGES) == ["", "Look inside", "Recommend", "Train", "Results"]
+    assert list(PAGES) == ["", "Look inside", "Recommend", "Play", "Train", "Results"]
     assert PAGES[""]["compare"][1] == "Compare"
+    assert list(PAGES["Results"]) == ["leaderboard", "position", "serving"]  # the second shelf, last
 
 
 def test_the_opening_row_is_one_where_attention_points_elsewhere():

@@ -15,9 +15,19 @@ def test_every_stop_opens_what_it_says(place):
     stop = tour.STOPS[place - 1]
     app = on_page(stop.page, tour=str(place), **stop.query)
     assert not app.warning and not app.error
-    assert {**stop.query, "tour": str(place)}.items() <= query(app).items()
+    shown = query(app)
+    if stop.page == "compare":  # the opening scene has an address without a query
+        shown |= app.session_state["compare.state"].to_query()
+    assert {**stop.query, "tour": str(place)}.items() <= shown.items()
     assert stop.chapter in [c["slug"] for c in written()]
-    assert 0 <= stop.right < len(stop.choices) and hasattr(importlib.import_module(f"app.pages.{stop.page}"), "page")
+    assert not stop.question or 0 <= stop.right < len(stop.choices)
+    assert hasattr(importlib.import_module(f"app.pages.{stop.page}"), "page")
+
+
+def test_the_tour_is_three_stops_in_a_minute():
+    assert len(tour.STOPS) == 3
+    words = [w for s in tour.STOPS for w in " ".join([s.title, s.look, s.question, *s.choices, s.answer]).split()]
+    assert len(words) <= 200  # that many are read in a minute
 
 
 def banner(place: str, here: str) -> AppTest:

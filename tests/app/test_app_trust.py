@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
 from explorer import on_page
-from streamlit import config, net_util
+from streamlit import config, file_util, net_util
 from streamlit.web import bootstrap
 
-from app.core import address
+from app.core import address, look
 from app.core.names import plain
 
 ROOT = Path(__file__).parents[2]
@@ -60,3 +61,16 @@ def test_it_listens_on_loopback_and_asks_nobody(monkeypatch, capsys):
         m.setattr(config, "is_manually_set", lambda key: key == "server.address")
         bootstrap._print_url(False)
     assert "127.0.0.1" in capsys.readouterr().out
+
+
+def test_the_first_page_carries_the_rules_of_style_and_the_rest_is_streamlits(monkeypatch):
+    own = file_util.get_static_dir()
+    monkeypatch.setattr(file_util, "get_static_dir", lambda: own)  # given back at the end
+    folder = look.serve()
+    assert folder is not None and file_util.get_static_dir() == str(folder)
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert look.CSS in page.partition("</head>")[0] and f"<title>{look.TITLE}</title>" in page
+    assert not re.search(r"url\(|@import|</style", look.CSS)
+    assert {p.name for p in folder.iterdir()} == {p.name for p in Path(own).iterdir()}
+    shutil.rmtree(folder)
+    assert (Path(own) / "static").is_dir() and look.CSS not in (Path(own) / "index.html").read_text(encoding="utf-8")

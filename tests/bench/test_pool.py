@@ -1,7 +1,12 @@
 """What all benchmarks share: each job once, jobs that wait for others, results kept when an interrupt comes."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from bench_pool import here
@@ -45,6 +50,44 @@ def test_an_interrupt_keeps_what_was_done(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         pool.run(double, lambda: [(x,) for x in range(5)], keep, processes=1)
     assert len(kept) == 2
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow("starts processes")
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no list of processes here")
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_leaves_no_process_behind(tmp_path, sign):
+    (tmp_path / "endless.py").write_text(
+        "import os, pathlib, sys, time\nfrom bench import pool\n\n"
+        "def work(k):\n    pathlib.Path(f'{k}.pid').write_text(str(os.getpid()))\n    time.sleep(600)\n\n"
+        "if __name__ == '__main__':\n    pool.run(work, lambda: [(0,), (1,)], print, processes=2)\n"
+    )
+    paths = {**os.environ, "PYTHONPATH": f"{Path(pool.__file__).parents[1]}{os.pathsep}{tmp_path}"}
+    whole = subprocess.Popen([sys.executable, "endless.py"], cwd=tmp_path, env=paths, stderr=subprocess.DEVNULL)
+    files = [tmp_path / f"{k}.pid" for k in range(2)]
+    try:
+        for _ in range(1200):
+            if all(f.exists() and f.read_text() for f in files):
+                break
+            time.sleep(0.1)
+        whole.send_signal(sign)
+        assert whole.wait(60) != 0
+        for _ in range(100):
+            if not any(alive(int(f.read_text())) for f in files):
+                break
+            time.sleep(0.1)
+        assert not any(alive(int(f.read_text())) for f in files)
+    finally:
+        whole.kill()
+        for f in files:
+            if f.exists() and alive(int(f.read_text())):
+                os.kill(int(f.read_text()), signal.SIGKILL)
 
 
 def test_the_command_resumes_and_forgets_when_asked(tmp_path, monkeypatch, capsys):

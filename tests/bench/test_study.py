@@ -10,6 +10,7 @@ import torch
 from bench.ranking import study
 from bench.ranking.entries import ENTRIES, build, penalty, suggest
 from recsys_lite.fields import Dataset, Field, Rows, Vocabulary
+from recsys_lite.store import load_model
 
 KEY = ("movielens-100k.click", "fm")
 ITEMS = Vocabulary([f"i{k}" for k in range(6)])
@@ -80,7 +81,7 @@ def test_an_interrupted_study_proposes_what_an_unbroken_one_does():
     assert np.mean(later) < np.mean([abs(np.log10(t["params"]["lr"]) + 3) for t in whole[: study.STARTUP]])
 
 
-def test_a_trial_below_the_median_of_its_elders_is_stopped(tiny, tmp_path, monkeypatch):
+def test_a_trial_not_among_the_best_of_its_elders_is_stopped(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(study, "load", lambda task: tiny)
     file = tmp_path / "study.json"
     params = {"lr": 1e-3, "embedding_penalty": 1e-4, "dim": 8}
@@ -104,12 +105,13 @@ def test_all_models_have_the_same_effort_and_the_best_is_chosen_on_validation(tm
     assert not list(study.missing(record, published, 3, tmp_path / "f")) and study.lacking(record, published, 3) == 3
     record["trials"]["frappe.click.fm"] = record["trials"][".".join(KEY)]
     assert [job[3]["lr"] for job in study.missing(record, published, 3, tmp_path / "f")] == [0.8] * 3
-    record["runs"] = [{"task": KEY[0], "model": KEY[1], "seed": 3}]
+    record["runs"] = [{"dataset": "movielens-100k", "task": "click", "model": KEY[1], "seed": 3}]
     assert 3 not in [job[2] for job in study.missing(record, KEY, 3, tmp_path / "f")]
 
 
-def test_a_seed_gives_the_logits_of_the_model_that_is_judged(tiny, monkeypatch):
+def test_a_seed_gives_the_logits_of_the_model_that_is_judged_and_kept(tiny, monkeypatch, tmp_path):
     monkeypatch.setattr(study, "load", lambda task: tiny)
+    monkeypatch.setattr(study, "weights_path", lambda *of: tmp_path / ".".join(of))
     chosen = {"lr": 1e-2, "embedding_penalty": 1e-4, "dim": 8, "dropout": 0.1, "hidden_layers": 1, "width": 32,
               "batch_norm": True}  # fmt: skip
     line, logits = study.run_seed((KEY[0], "mlp"), chosen, 0)
@@ -119,6 +121,10 @@ def test_a_seed_gives_the_logits_of_the_model_that_is_judged(tiny, monkeypatch):
     by_hand = (positive[:, None] > negative).mean() + 0.5 * (positive[:, None] == negative).mean()
     assert line["test"]["auc"] == pytest.approx(by_hand) and len(order) == 120
     assert study.run_seed((KEY[0], "mlp"), chosen, 0)[0]["test"] == line["test"]
+    assert line["settings"].items() >= {**chosen, "monitor": "auc"}.items()
+    assert study.key_of(line) == (KEY[0], "mlp")
+    kept = load_model(tmp_path / "movielens-100k.click.mlp", tiny.fields)
+    assert torch.equal(torch.cat([kept(b) for b in tiny.test.batches(8192)]).double(), torch.from_numpy(logits))
     trees, of_trees = study.run_seed((KEY[0], "gbdt"), {"learning_rate": 0.1, "max_leaf_nodes": 7}, 0)
     assert trees["test"]["log_loss"] == pytest.approx(
         np.mean(np.log1p(np.exp(-of_trees)) * label + np.log1p(np.exp(of_trees)) * (1 - label)), rel=1e-5

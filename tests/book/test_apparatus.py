@@ -89,6 +89,9 @@ def test_check_tells_a_stale_page_and_the_command_mends_it(tmp_path: Path) -> No
     (tmp_path / "recsys_lite" / "store" / "chapters.json").write_bytes(
         (ROOT / "recsys_lite" / "store" / "chapters.json").read_bytes()
     )
+    results = Path("recsys_lite") / "store" / "results" / "parity.json"
+    (tmp_path / results).parent.mkdir()
+    (tmp_path / results).write_bytes((ROOT / results).read_bytes())
     apparatus.main([], tmp_path)
     assert (tmp_path / "book" / "errata.md").read_text() == (ROOT / "book" / "errata.md").read_text()
     apparatus.main(["--check"], tmp_path)

@@ -84,7 +84,7 @@ def test_replacing_the_weights_by_themselves_changes_nothing_and_by_others_does(
 def test_right_code_has_all_properties_and_each_slip_lacks_one():
     assert chapter.broken(chapter.stack) == []
     lacks = {
-        "softmax over lookers": "weights sum to 1",
+        "softmax over the wrong axis": "weights sum to 1",
         "scale": "numbers by hand",
         "projection after heads": "no Q: the plain mean",
         "identity residual": "no V: ReLU(W e) each layer",

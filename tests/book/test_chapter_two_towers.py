@@ -1,17 +1,28 @@
 """The chapter's own code: loops, vectors and module agree with the library; its guards bite; its planted case holds."""
 
+import json
 import math
+import re
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
-from notebook_code import definitions
+from notebook_code import ROOT, definitions, read_back
 from torch.nn.functional import cross_entropy, normalize
 from torch.testing import assert_close
 
+from recsys_lite.evaluation import compare_runs
+from recsys_lite.evaluation.tuned_retrievers import mean_of
 from recsys_lite.fields import Field, Rows, Vocabulary
 from recsys_lite.models.two_towers import TwoTowers
 from recsys_lite.retrieval import ExactIndex
+from recsys_lite.store import RESULTS, read_json
 from recsys_lite.training import in_batch_softmax
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import primer
 
 chapter = definitions("book/two_towers.ipynb")
 
@@ -118,6 +129,64 @@ def test_the_nearest_vectors_leave_out_the_film_itself():
     assert chapter.nearest(films, films[0], None, 1) == [0]
 
 
-def test_verdicts_need_an_interval_on_one_side_of_zero():
-    cases = {(0.1, 0.2): "better", (-0.2, -0.1): "worse", (-0.1, 0.1): "no difference"}
-    assert {case: chapter.verdict(*case) for case in cases} == cases
+def test_the_share_of_a_stream_is_one_over_the_gap_between_sightings():
+    assert chapter.stream([0, 1, 0, 1, 0, 1], 2, rate=1.0).tolist() == [1 / 2, 1 / 2]
+    assert chapter.stream([0, 0, 1, 0, 0], 2, rate=1.0).tolist() == [
+        1.0,
+        1 / 3,
+    ]  # the last gaps: 1, and 3 from the start
+    g = torch.Generator().manual_seed(0)
+    share = torch.tensor([0.6, 0.3, 0.1])
+    found = chapter.stream(torch.multinomial(share, 20_000, True, generator=g).tolist(), 3)
+    assert_close(found, share, rtol=0.25, atol=0)
+
+
+def test_uniform_negatives_push_films_that_nobody_takes_to_the_end():
+    assert chapter.never_taken(0, 5) < 18 < 22 < chapter.never_taken(64, 5)
+
+
+def verdict(a, b):
+    return compare_runs(a, b, metric="ndcg@20", paired=True)
+
+
+@pytest.mark.parametrize(("found", "claimed", "says"), [
+    (verdict([0.32, 0.33, 0.34], [0.20, 0.21, 0.22]), 1.0, "agrees"),
+    (verdict([0.32, 0.33, 0.34], [0.20, 0.21, 0.22]), -1.0, "disagrees"),
+    (verdict([0.200, 0.211, 0.220], [0.201, 0.210, 0.221]), 1.0, "disagrees: no difference that matters"),
+    (verdict([0.30, 0.10, 0.34], [0.20, 0.21, 0.22]), 1.0, "cannot be tested here: ≥ "),
+])  # fmt: skip
+def test_what_is_said_of_a_claim_follows_from_the_verdict(found, claimed, says):
+    assert chapter.reading(found, claimed).startswith(says)
+
+
+def test_a_new_film_has_no_id_and_the_features_that_it_is_given():
+    words = Vocabulary(["toy", "story"])
+    genres = Vocabulary(["a", "b"])
+    side = (
+        Field("item", "categorical", Vocabulary(range(3))), Field("genres", "multi_hot", genres, length=2),
+        Field("release_year", "categorical", Vocabulary(["1997"])), Field("title", "multi_hot", words, length=3),
+    )  # fmt: skip
+    chapter.new_film.__globals__["movielens"] = SimpleNamespace(candidate_fields=side)
+    row = chapter.new_film(["b"], "1997", ["toy"])
+    assert row.ids.tolist() == [[0, 1]]
+    assert row.bags["genres"].tolist() == [[2, -1]] and row.bags["title"].tolist() == [[1, -1, -1]]
+
+
+# What the reader sees
+
+
+def test_sentences_hold_the_stored_results():
+    _, text = read_back("two_towers")
+    record = read_json(RESULTS / "tuned_towers.json")
+    for arm, how in (("cosine", "plain"), ("ease by age", "plain"), ("cosine, not corrected", "log q added")):
+        said = f"{mean_of(record, arm, how):.3f}"
+        assert said in text, "run tools/execute.py book/two_towers.ipynb again"
+    assert "no difference." not in text and "nan" not in text
+
+
+def test_the_primers_section_is_answered_under_headings_that_exist():
+    entries = json.loads((ROOT / "book" / "primer" / "two_towers.json").read_text(encoding="utf-8"))
+    answered = {line for e in entries for line in range(e["lines"][0], e["lines"][1] + 1)}
+    assert {776, 777, 778, 780, *range(782, 799), 825, 844} <= answered
+    assert {e["where"] for e in entries} <= set(primer.headings("two_towers"))
+    assert not any(re.search(r"0\.\d", e["short"]) for e in entries)  # no typed results

@@ -163,7 +163,7 @@ def test_a_papers_difference_is_read_from_the_verdict():
 
 def test_a_tally_names_each_word_that_was_found():
     assert (
-        chapter.tally(words("worse", "undecided", "worse", "equal within δ")) == "worse 2 ×, equal 1 ×, undecided 1 ×"
+        chapter.tally(words("worse", "undecided", "worse", "equal within δ")) == "2 × worse, 1 × equal, 1 × undecided"
     )
 
 

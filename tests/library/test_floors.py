@@ -17,6 +17,7 @@ LIBRARY = ROOT / "recsys_lite"
 #: The floors from the ground up: a module imports from its own wing and from floors below. ARCHITECTURE.md draws them.
 FLOORS = [
     {"_lazy"},
+    {"store.sparse"},
     {"store.files", "fields"},
     {"data", "layers", "store.chapters", "store.predictions"},
     {"models"},

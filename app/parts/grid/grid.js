@@ -145,7 +145,12 @@ export default function ({ data, parentElement }) {
     const place = make("div");
     if (band.cells) place.append(drawn(band, column, true));
     else if (band.title) place.append(make("p", "figcaption", band.title));
-    (band.why || []).forEach((w) => place.append(make("p", "why", w)));
+    const why = (band.why || []).map((w) => make("p", "why", w));
+    if (band.title && why.length) {
+      const fold = make("details", "why");
+      fold.append(make("summary", "", band.cells ? "What has no map" : "Why"), ...why);
+      place.append(fold);
+    } else place.append(...why);
     if ((band.more || []).length) {
       const more = make("div", "small");
       band.more.forEach((m) => more.append(drawn(m, column, false)));

@@ -86,8 +86,8 @@ def pairs_steps(box: int, model: FM, run: Run, rows: Rows, words: Mapping[str, s
         Step(
             box, "All pairs", r"\sum_{i<j} \langle v_i, v_j \rangle\, x_i x_j",
             largest_of(list(pairs.values()), run.parts["pairs"], list(pairs)), table,
-            "Blue pairs raise the logit, red ones lower it. The diagonal holds pairs of values of one field. Each pair "
-            "stands twice in the table and counts once.",
+            "Blue pairs raise the logit, orange ones lower it. The diagonal holds pairs of values of one field. Each "
+            "pair stands twice in the table and counts once.",
         )
     )  # fmt: skip
     return steps

@@ -12,7 +12,7 @@ from recsys_lite import data as data_module
 from recsys_lite.data.interactions import Interactions, interactions, load_lightgcn_files
 from recsys_lite.evaluation import earlier, evaluate_retrieval, per_user, top_k
 from recsys_lite.models import EASE, ItemKNN, Popularity
-from recsys_lite.models.neighbours import interaction_matrix
+from recsys_lite.models.neighbours import ItemSums, ages, history_weights, interaction_matrix
 from recsys_lite.training import fit_retrieval, seed_everything
 
 
@@ -127,6 +127,40 @@ def test_ease_is_the_minimum_of_its_ridge_regression():
     torch.testing.assert_close(ease.scores(torch.tensor([3])), X[[3]] @ ease.weights)
     with pytest.raises(ValueError, match="l2 must be above 0"):
         EASE(data, 0)
+
+
+def test_ages_count_the_later_interactions_of_the_same_user():
+    users = torch.tensor([3, 1, 3, 1, 3, 0])
+    assert ages(users).tolist() == [2, 1, 1, 0, 0, 0]
+    g = torch.Generator().manual_seed(0)
+    many = torch.randint(5, (200,), generator=g)
+    slow = [int((many[k + 1 :] == u).sum()) for k, u in enumerate(many)]
+    assert ages(many).tolist() == slow
+
+
+def test_the_weights_of_a_history_fall_with_age_and_a_fresh_one_begins_with_validation():
+    data = small([[0, 0], [0, 3], [1, 4], [0, 1]], [[0, 2], [1, 0]], [[0, 4], [1, 1]])
+    fall = math.exp(-1 / 2)
+    expected = torch.tensor([[fall**2, 1, 0, fall, 0], [0, 0, 0, 0, 1]])
+    torch.testing.assert_close(history_weights(data, 2.0), expected)
+    fresh = torch.tensor([[fall**3, fall, 1, fall**2, 0], [1, 0, 0, 0, fall]])
+    torch.testing.assert_close(history_weights(data, 2.0, "fresh"), fresh)
+    assert torch.equal(history_weights(data), interaction_matrix(data))
+    assert torch.equal(history_weights(data, None, "fresh"), interaction_matrix(data, "train", "validation"))
+    torch.testing.assert_close(history_weights(data, 1e9), interaction_matrix(data))  # a long memory has no order
+    for wrong in ((0.0, "known"), (2.0, "late")):
+        with pytest.raises(ValueError, match="recency must be None or above 0"):
+            history_weights(data, *wrong)
+
+
+@pytest.mark.parametrize("kind", [EASE, ItemKNN])
+def test_closed_forms_with_recency_weigh_the_history_and_keep_their_table(kind):
+    data = small([[0, 0], [0, 3], [1, 4], [0, 1], [1, 0]], [[0, 2], [1, 2]], [[0, 4], [1, 1]])
+    plain, by_age = kind(data), kind(data, recency=3.0, state="fresh")
+    assert isinstance(by_age, ItemSums) and torch.equal(plain.weights, by_age.weights) and by_age.recency == 3.0
+    users = torch.tensor([1, 0])
+    expected = history_weights(data, 3.0, "fresh")[users] @ plain.weights
+    torch.testing.assert_close(by_age.scores(users), expected)
 
 
 # --- data ------------------------------------------------------------------------------------------------------------

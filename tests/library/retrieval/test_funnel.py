@@ -144,7 +144,9 @@ def test_scores_by_stages_agree_with_the_models():
         assert_close(by_model(fm, PAIRS, request)(users, items).flatten(), fm(rows))
         assert_close(by_split_network(split, PAIRS, request)(users, items).flatten(), split(rows), rtol=1e-4, atol=1e-4)
     assert_close(logits(fm, rows, batch=4), logits(fm, rows))
-    sums = ItemSums((torch.rand(9, 1682) < 0.1).float(), torch.randn(1682, 1682))
+    sums = ItemSums(
+        (torch.rand(9, 1682) < 0.1) * torch.rand(9, 1682), torch.randn(1682, 1682)
+    )  # weights, not only ones
     assert_close(by_item_sums(sums)(users, items), by_retriever(sums)(users, items), rtol=1e-4, atol=1e-4)
 
 

@@ -1,5 +1,7 @@
 """Candidates for new users: a user of the training, known by the items alone, gets the list that the training gives."""
 
+import math
+
 import pytest
 import torch
 from small import of_pairs, small
@@ -66,6 +68,14 @@ def test_by_hand():
     data = of_pairs([[0, 0], [0, 1], [1, 0], [1, 1], [2, 1], [2, 2]], [[0, 3]], [[1, 3]], users=3, items=4)
     found = recommend(ItemKNN(data, shrink=0), data, [["0", 77, 0.0]], k=2)
     assert found["item"].tolist()[0] == 1 and found["score"].tolist() == pytest.approx([2 / 6**0.5, 0])
+
+
+def test_a_list_is_weighed_by_age_where_the_retriever_is():
+    """The latest stands first and weighs 1, the one before it 1/2 with τ = 1 / ln 2."""
+    data = of_pairs([[0, 0], [0, 2], [1, 1], [1, 3]], [[0, 1]], [[1, 0]], users=2, items=4)
+    knn = ItemKNN(data, shrink=0, recency=1 / math.log(2))  # 0 and 2 are alike, 1 and 3 are
+    found = recommend(knn, data, [[0, 1], [1, 0]], k=2)
+    assert found["item"].tolist() == [2, 3, 3, 2] and found["score"].tolist() == pytest.approx([1, 0.5, 1, 0.5])
 
 
 def test_what_cannot_be_recommended_is_named():

@@ -1,0 +1,85 @@
+"""HNSW and IVF on vectors that lie in heaps and on vectors that do not: recall against time, side by side in one run.
+
+    python -m bench.retrieval.index_shape           what is missing
+    python -m bench.retrieval.index_shape --fresh   everything again
+
+*Heaped* vectors are copies of trained film vectors with noise, as ``bench.cost.serving`` has them; *isotropic* ones are
+drawn from a sphere, the queries, too. Which index is the faster one may depend on that. Processor seconds of one
+thread; only the ratios to exact search within this file mean something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from bench import pool
+from bench.cost.serving import AT, EFFORTS, NOISE, clock, one_thread, recall
+from recsys_lite.data.interactions import interactions
+from recsys_lite.retrieval import ExactIndex, FaissIndex
+from recsys_lite.store import RESULTS, load_retriever
+
+FILE = RESULTS / "index_shape.json"
+COUNT, DIM, QUERIES = 50_000, 32, 200
+SHAPES = ("heaped", "isotropic")
+
+
+@torch.no_grad()
+def drawn(shape: str, count: int = COUNT) -> tuple[Tensor, Tensor]:
+    """Vectors (count, DIM) and queries (QUERIES, DIM), all of length 1."""
+    g = torch.Generator().manual_seed(0)
+    if shape == "isotropic":
+        vectors, queries = (torch.randn(n, DIM, generator=g) for n in (count, QUERIES))
+        return normalize(vectors, dim=1), normalize(queries, dim=1)
+    data = interactions()
+    towers = load_retriever("two_towers", data)
+    films = towers.vectors()[torch.randint(data.num_items, (count,), generator=g)]
+    some = towers.queries[torch.randperm(data.num_users, generator=g)[:QUERIES]]
+    noisy = films + NOISE * torch.randn(films.shape, generator=g)
+    return normalize(noisy, dim=1), normalize(towers.model.query(some), dim=1)
+
+
+def measured(shape: str, kind: str, count: int = COUNT) -> Iterator[dict[str, Any]]:
+    """Recall and time of a kind of index on a shape, effort by effort; the time of exact search is 1."""
+    vectors, queries = drawn(shape, count)
+    exact = ExactIndex(vectors)
+    truth = exact.search(queries, AT)[1]
+
+    def seconds(index: ExactIndex | FaissIndex, some: int) -> float:
+        return clock(lambda: [index.search(queries[i : i + 1], AT) for i in range(some)], rounds=3) / some
+
+    base = seconds(exact, 20)
+    start = time.process_time()
+    index = FaissIndex(vectors, kind)
+    build = time.process_time() - start
+    for effort in EFFORTS[kind]:
+        index.effort = effort
+        found = recall(index.search(queries, AT)[1], truth)
+        line = {"effort": effort, "recall": found, "time": seconds(index, len(queries)) / base, "build": build / base}
+        yield {"shape": shape, "kind": kind, **line}
+
+
+def run(record: dict[str, Any], save: Callable[[], None], arguments: argparse.Namespace) -> None:
+    """Fill what is missing, saving after each index."""
+    one_thread()
+    for shape in SHAPES:
+        for kind in EFFORTS:
+            if not any((r["shape"], r["kind"]) == (shape, kind) for r in record["lines"]):
+                record["lines"] += measured(shape, kind)
+                save()
+
+
+def main() -> None:
+    about = {"vectors": COUNT, "dim": DIM, "queries": QUERIES, "recall": f"of the {AT} best", "noise": NOISE,
+             "time": "processor seconds of a query over those of exact search, one thread"}  # fmt: skip
+    pool.command(__doc__ or "", FILE, {"about": about, "lines": []}, run)
+
+
+if __name__ == "__main__":
+    main()
