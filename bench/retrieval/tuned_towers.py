@@ -75,7 +75,7 @@ def load() -> Interactions:
 @functools.cache
 def table(kind: str, *setting: float) -> Tensor:
     """B of a closed form, once per process."""
-    model = EASE(load(), *setting) if kind == "ease" else ItemKNN(load(), int(setting[0]), setting[1])
+    model = EASE(load(), setting[0]) if kind == "ease" else ItemKNN(load(), int(setting[0]), setting[1])
     return model.weights
 
 
@@ -103,10 +103,10 @@ def log_q(data: Interactions) -> Tensor:
 def towers(arm: str, setting: Setting) -> TwoTowers:
     """Untrained towers of a setting."""
     data, width = load(), setting["out"]
-    sides = [[f.name for f in fields] for fields in (data.query_fields, data.candidate_fields)]
+    query, candidate = ([f.name for f in fields] for fields in (data.query_fields, data.candidate_fields))
     kind = "dot" if arm == "dot" else "cosine"
     return TwoTowers(
-        data.query_fields + data.candidate_fields, *sides, hidden=(2 * width,), out=width, similarity=kind,
+        data.query_fields + data.candidate_fields, query, candidate, hidden=(2 * width,), out=width, similarity=kind,
         temperature=setting["temperature"],
     )  # fmt: skip
 
