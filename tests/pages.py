@@ -11,7 +11,7 @@ from notebook_code import written
 from playwright.sync_api import Browser, Page, Playwright
 
 SLUGS = [c["slug"] for c in written()]
-PAGES = ["notation", "glossary", "timeline", "errata", "status", "references"]
+PAGES = ["notation", "glossary", "timeline", "primer", "errata", "checked_against", "status", "references"]
 VIEWS = {"light": ("light", 1400), "dark": ("dark", 1400), "telephone": ("light", 360)}
 WAIT = 30_000  # ms, for the slowest machine
 SET = "() => [...document.querySelectorAll('.math')].every(m => m.querySelector('mjx-container'))"
