@@ -342,7 +342,7 @@ def test_a_race_plays_waits_and_starts_again(server, browser):
     wrong: list[str] = []
     page.on("pageerror", lambda e: wrong.append(str(e)))
     page.goto(f"{server}/race?rows=500&epochs=40&a=fm&b=deepfm")
-    page.get_by_test_id("stMain").get_by_role("button", name="Play").click(timeout=120_000)  # not the shelf of that name
+    page.get_by_test_id("stMain").get_by_role("button", name="Play").click(timeout=120_000)  # not the shelf
     page.get_by_text(re.compile(r"Epoch [3-9] of 40|Epoch \d\d of 40")).first.wait_for(timeout=60_000)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Step: one epoch")).to_be_enabled(timeout=30_000)
