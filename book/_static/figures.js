@@ -101,13 +101,6 @@
     document.head.append(script);
   });
 
-  // Marks whose colour is a number keep an outline that shows on the ground; words beside bars may leave the plot.
-  const outlined = data => data.flatMap((t, k) => (t.marker?.colorscale ? [k] : []));
-  const outline = place => {
-    const at = outlined(place.data);
-    return at.length ? Plotly.restyle(place, {"marker.line.color": inks().font, "marker.line.width": 1}, at) : null;
-  };
-
   const drawn = new Map();
   const draw = place => drawn.get(place) || drawn.set(place, made(place)).get(place);
 
@@ -123,7 +116,6 @@
     place.style.minHeight = `${rest.height || 400}px`;
     place.replaceChildren();
     await Plotly.newPlot(place, data, themed({...rest, autosize: true}), {responsive: true, displayModeBar: false});
-    await outline(place);
     for (const s of sliders) control(place, (s.currentvalue?.prefix || "value").replace(/:\s*$/, ""), s.steps, s.active || 0);
     for (const m of updatemenus) control(place, "show", m.buttons, m.active || 0);
     place.on("plotly_afterplot", () => legend(place));
@@ -140,9 +132,7 @@
     draw(s.target);
   }), {rootMargin: "600px"});
   places().forEach(place => near.observe(place));
-  new MutationObserver(() => places().forEach(async p => {
-    if (!p.data) return;
-    await Plotly.relayout(p, themed(p.layout));
-    await outline(p);
+  new MutationObserver(() => places().forEach(p => {
+    if (p.data) Plotly.relayout(p, themed(p.layout));
   })).observe(root, {attributes: true, attributeFilter: ["data-theme"]});
 })();
