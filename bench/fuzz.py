@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import resource
 import sys
@@ -75,10 +76,16 @@ def spoilt(parts: Sequence[bytes], rng: np.random.Generator) -> list[bytes]:
     return [bytes(part) for part in out]
 
 
+@functools.cache
+def right(target: Target) -> Sequence[Sequence[bytes]]:
+    """The right inputs of a target, made once."""
+    return target.right()
+
+
 def made(target: Target, name: str, number: int, seed: int = SEED) -> list[bytes]:
     """Input number ``number`` of a target."""
     rng = np.random.default_rng([seed, zlib.crc32(name.encode()), number])
-    rights = target.right()
+    rights = right(target)
     return spoilt(rights[int(rng.integers(len(rights)))], rng)
 
 

@@ -57,11 +57,6 @@ class Target:
     read: Callable[[Parts, Path], Any]
 
 
-def once(right: Callable[[], Sequence[Parts]]) -> Callable[[], Sequence[Parts]]:
-    """The right inputs, made once."""
-    return functools.cache(right)
-
-
 def files(folder: Path, names: Sequence[str], parts: Parts) -> Path:
     """The parts as files of a folder."""
     for name, part in zip(names, parts, strict=True):
@@ -294,7 +289,7 @@ TARGETS: dict[str, Target] = {
     "ncf files": Target(ncf_files, in_folder([f"x.{k}" for k in KINDS], lambda f: load_ncf_files(f, "x"))),
     "open bandit": Target(bandit, lambda p, _: open_bandit.parse(
         lambda k: io.BytesIO(p[k]), ["log.csv", "items.csv"], "random", "all", "fuzz")),
-    "prepare csv": Target(once(lambda: [[table.example(40)]]), prepare_table),
+    "prepare csv": Target(lambda: [[table.example(40)]], prepare_table),
     "prepare libfm": Target(libfm_files, prepare_libfm),
     "prepared folder": Target(lambda: [prepared_folder()[1]], open_prepared),
     "stored model": Target(lambda: [stored_model()], in_folder(

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench import pool
+from bench.ranking.entries import CROSSES, possible
+from bench.ranking.entries import QUERY as QUERIES
 from recsys_lite import data
 from recsys_lite.fields import Dataset
 from recsys_lite.models import MODELS, GradientBoostedTrees, Model, WideDeep
@@ -29,16 +31,7 @@ BATCH = {"movielens-100k": 1024, "criteo-sample": 256}
 FILE = RESULTS / "leaderboard.json"
 NAMES = [*MODELS, "gbdt"]
 
-CROSSES = {
-    "movielens-100k": [
-        ("history", "item"), ("user", "genres"),  # fine: memorise
-        ("gender", "genres"), ("age", "genres"), ("occupation", "genres"),  # coarse: generalise
-    ],
-    "criteo-sample": [("C1", "C2"), ("C5", "C8"), ("C6", "C9"), ("C14", "C17"), ("C20", "C23")],
-}  # fmt: skip
-
-#: of the fields that are known before a film is chosen
-QUERY = ["user", "gender", "age", "occupation", "hour", "weekday", "history"]
+QUERY = QUERIES["movielens-100k"]
 #: where the class's default is the paper's size, a size that fits 240,000 rows and embeddings of 16; towers read all
 SIZES: dict[str, dict[str, Any]] = {
     "autoint": {"units": 8}, "two_towers": {"query": QUERY}, "split_network": {"query": QUERY},
@@ -61,11 +54,6 @@ def build(name: str, dataset: Dataset) -> Model:
 def search_space(name: str) -> list[dict[str, Any]]:
     """The six settings that are tried for a model."""
     return {"wide_deep": FTRL_ADAGRAD, "gbdt": BOOSTING}.get(name, ADAM)
-
-
-def possible(dataset: str, name: str) -> bool:
-    """Whether a data set has what a model needs: Criteo does not say which field is of the user, which of the ad."""
-    return not (name in ("ncf", "two_towers", "split_network") and dataset == "criteo-sample")
 
 
 @functools.cache

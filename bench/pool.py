@@ -78,16 +78,17 @@ def run(
 
 
 def into_lists(
-    record: dict[str, list[Any]], save: Callable[[], None], place: Callable[[dict[str, Any]], Any]
+    record: dict[str, Any], save: Callable[[], None], place: Callable[[dict[str, Any]], Any], name: str = ""
 ) -> Callable[[Job, dict[str, Any]], None]:
-    """A ``keep`` of :func:`run` for jobs whose first argument names a list of the record.
+    """A ``keep`` of :func:`run` that puts results into lists of the record: that of ``name``, or else that which a
+    job's first argument names.
 
     Each list stays in the order of ``place`` however the runs finish, so that the same runs give the same file.
     """
 
     def keep(job: Job, result: dict[str, Any]) -> None:
-        record[job[0]].append(result)
-        record[job[0]].sort(key=place)
+        record[name or job[0]].append(result)
+        record[name or job[0]].sort(key=place)
         save()
 
     return keep

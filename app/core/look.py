@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def serve() -> Path | None:
             else:
                 (folder / path.name).symlink_to(path, target_is_directory=path.is_dir())
     except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
         return None
     file_util.get_static_dir = lambda: str(folder)
     return folder

@@ -16,10 +16,10 @@ from deepctr_torch.layers import core, interaction  # noqa: E402
 from deepctr_torch.models import DCN, WDL, AutoInt, DCNMix, DeepFM  # noqa: E402
 
 from recsys_lite.fields import Rows  # noqa: E402
-from recsys_lite.layers import CrossNetMix  # noqa: E402
 
-from .cases import BY_FIELD, DIM, HIDDEN, MIXED, PLAIN, SIZES, WIDTH, numbers  # noqa: E402
+from .cases import BY_FIELD, DIM, HIDDEN, MIXED, PLAIN, SIZES, WIDTH  # noqa: E402
 from .entry import Entry, Value, answer  # noqa: E402
+from .experts import one_row, start  # noqa: E402
 from .links import (  # noqa: E402
     CROSS,
     FAN,
@@ -170,26 +170,9 @@ def autoint(hidden: Any) -> Any:
     return build
 
 
-def start(kind: Any, make: Any, name: str) -> Any:
-    """Standard deviation of a fresh expert's U, in ours and theirs."""
-
-    def pair() -> tuple[float, float]:
-        torch.manual_seed(0)
-        return CrossNetMix(64, 4, 8, 4).u.std().item(), getattr(make(), name)[0].std().item()
-
-    return pair
-
-
-def one_row() -> tuple[str, str]:
-    theirs = interaction.CrossNetMix(WIDTH, 2, 3, 2)
-    x = numbers(1, WIDTH).float()
-    return str(tuple(CrossNetMix(WIDTH, 2, 2, 3)(x).shape)), str(tuple(theirs(x).shape))
-
-
 def entries() -> list[Entry | Value]:
     deepfm, layers = MODELS.format("deepfm"), LAYERS
     fm = lambda case: Peer(_squeezed(interaction.FM()), [])  # noqa: E731
-    fresh = lambda: interaction.CrossNetMix(64, 8, 4, 4)  # noqa: E731
     return [
         Entry("CrossNet", "CrossNet(parameterization='vector')", cross("vector"), (layers, "class CrossNet(")),
         Entry("CrossNetV2", "CrossNet(parameterization='matrix')", cross("matrix"), (layers, "class CrossNet(")),
@@ -218,9 +201,11 @@ def entries() -> list[Entry | Value]:
               (layers, "class CrossNetMix( >> self.gating[expert_id]"), GATES, GATES_FORMULA, "DCNV2, gates shared"),
         Entry("AutoInt", "AutoInt(dnn_hidden_units=())", autoint(()), (MODELS.format("autoint"), "class AutoInt(")),
         Entry("AutoInt+", "AutoInt", autoint(HIDDEN), (MODELS.format("autoint"), "class AutoInt(")),
-        Value("CrossNetMix, shape for one row", "layer", "CrossNetMix", one_row,
+        Value("CrossNetMix, shape for one row", "layer", "CrossNetMix",
+              one_row(lambda: interaction.CrossNetMix(WIDTH, 2, 3, 2)),
               (layers, "class CrossNetMix( >> x_l.squeeze()"), SQUEEZED, r"x_l.\mathrm{squeeze}()"),
-        Value("CrossNetMix, sd of U at the start", "layer", "CrossNetMix", start(None, fresh, "U_list"),
+        Value("CrossNetMix, sd of U at the start", "layer", "CrossNetMix",
+              start(lambda: interaction.CrossNetMix(64, 8, 4, 4), "U_list"),
               (layers, "class CrossNetMix( >> xavier_normal_"), FAN, FAN_FORMULA),
     ]  # fmt: skip
 

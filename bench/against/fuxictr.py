@@ -14,11 +14,11 @@ from fuxictr.pytorch import layers as parts
 from torch import Tensor, nn
 
 from recsys_lite.fields import Field, Rows
-from recsys_lite.layers import CrossNetMix
 
 from . import scores
-from .cases import DIM, FIELDS, HIDDEN, MIXED, PLAIN, SIZES, WIDTH, numbers
+from .cases import DIM, FIELDS, HIDDEN, MIXED, PLAIN, SIZES, WIDTH
 from .entry import Entry, Value, answer
+from .experts import one_row, start
 from .links import FAN, FAN_FORMULA, GATES, GATES_FORMULA, SQUEEZED, dense, mixture, normed, tables
 from .measure import Case, Link, Peer
 
@@ -217,16 +217,6 @@ def dlrm(case: Case) -> Peer:
     return Peer(theirs, links)
 
 
-def start() -> tuple[float, float]:
-    torch.manual_seed(0)
-    return CrossNetMix(64, 4, 8, 4).u.std().item(), parts.CrossNetMix(64, 4, 8, 4).U_list[0].std().item()
-
-
-def one_row() -> tuple[str, str]:
-    x = numbers(1, WIDTH).float()
-    return str(tuple(CrossNetMix(WIDTH, 2, 2, 3)(x).shape)), str(tuple(parts.CrossNetMix(WIDTH, 2, 2, 3)(x).shape))
-
-
 def gauc() -> tuple[float, float]:
     y, p, g = scores.clicks()
     found = [metrics.gAUC(y[g == user], p[g == user]) for user in sorted(set(g.tolist()))]
@@ -274,9 +264,11 @@ def entries() -> list[Entry | Value]:
               (CROSSES, "class CrossNetMix( >> self.gating[expert_id]"), GATES, GATES_FORMULA, "DCNV2, gates shared"),
         Entry("DLRM", made.format("InnerProductInteraction, MLP_Block"), dlrm,
               (PRODUCTS, "class InnerProductInteraction(")),
-        Value("CrossNetMix, shape for one row", "layer", "CrossNetMix", one_row,
+        Value("CrossNetMix, shape for one row", "layer", "CrossNetMix",
+              one_row(lambda: parts.CrossNetMix(WIDTH, 2, 2, 3)),
               (CROSSES, "class CrossNetMix( >> x_l.squeeze()"), SQUEEZED, r"x_l.\mathrm{squeeze}()"),
-        Value("CrossNetMix, sd of U at the start", "layer", "CrossNetMix", start,
+        Value("CrossNetMix, sd of U at the start", "layer", "CrossNetMix",
+              start(lambda: parts.CrossNetMix(64, 4, 8, 4), "U_list"),
               (CROSSES, "class CrossNetMix( >> xavier_normal_"), FAN, FAN_FORMULA),
         Value("grouped_auc", "metric", "gAUC", gauc, ("fuxictr/metrics.py", "def gAUC(")),
         Value("ndcg@5", "metric", "NDCG", ndcg, ("fuxictr/metrics.py", "class NDCG("), precision="float32"),

@@ -14,12 +14,12 @@ from torch_rechub.models.matching import DSSM
 from torch_rechub.models.ranking import DCN, AutoInt, DCNv2, DeepFM, WideDeep
 
 from recsys_lite.fields import Rows
-from recsys_lite.layers import CrossNetMix
 from recsys_lite.training.losses import in_batch_softmax
 
 from . import scores
 from .cases import DIM, HIDDEN, PLAIN, SIZES, WIDTH, numbers
 from .entry import Entry, Value, answer
+from .experts import one_row, start
 from .links import FAN, FAN_FORMULA, GATES, GATES_FORMULA, SQUEEZED, mixture, normed, tables
 from .measure import Case, Link, Peer
 
@@ -185,16 +185,6 @@ def towers(by_rule: bool) -> Any:
     return build
 
 
-def start() -> tuple[float, float]:
-    torch.manual_seed(0)
-    return CrossNetMix(64, 4, 8, 4).u.std().item(), parts.CrossNetMix(64, 4, 8, 4).u_list[0].std().item()
-
-
-def one_row() -> tuple[str, str]:
-    x = numbers(1, WIDTH).float()
-    return str(tuple(CrossNetMix(WIDTH, 2, 2, 3)(x).shape)), str(tuple(parts.CrossNetMix(WIDTH, 2, 2, 3)(x).shape))
-
-
 def softmax() -> tuple[float, float]:
     u, v = numbers(8, DIM, seed=3), numbers(8, DIM, seed=4)
     items = torch.arange(8)
@@ -253,9 +243,11 @@ def entries() -> list[Entry | Value]:
               "vector is negative and no cosine below 0.",
               r"u = \mathrm{ReLU}(\mathrm{BN}(W h + b)) \,/\, \lVert \cdot \rVert",
               "TwoTowers, ReLU at the end", towers(True)),
-        Value("CrossNetMix, shape for one row", "layer", "CrossNetMix", one_row,
+        Value("CrossNetMix, shape for one row", "layer", "CrossNetMix",
+              one_row(lambda: parts.CrossNetMix(WIDTH, 2, 2, 3)),
               (LAYERS, "class CrossNetMix( >> x_l.squeeze()"), SQUEEZED, r"x_l.\mathrm{squeeze}()"),
-        Value("CrossNetMix, sd of U at the start", "layer", "CrossNetMix", start,
+        Value("CrossNetMix, sd of U at the start", "layer", "CrossNetMix",
+              start(lambda: parts.CrossNetMix(64, 4, 8, 4), "u_list"),
               (LAYERS, "class CrossNetMix( >> xavier_normal_"), FAN, FAN_FORMULA),
         Value("bpr", "loss", "BPRLoss", scores.losses(BPRLoss()), (loss, "class BPRLoss(")),
         Value("in_batch_softmax, no correction", "loss", "InBatchNCELoss(ignore_index=-1)", softmax,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -153,24 +153,29 @@ def ann(retriever: TowerRetriever, kind: str, count: int) -> Iterable[dict[str, 
     films = retriever.vectors()[torch.randint(retriever.data.num_items, (count,), generator=g)]
     vectors = normalize(films + NOISE * torch.randn(films.shape, generator=g), dim=1)
     queries = retriever.model.query(retriever.queries[torch.randperm(len(retriever.queries), generator=g)[:QUERIES]])
+    for line in searched(vectors, queries, kind):
+        if line["kind"] == kind or kind == "hnsw":  # exact search stands once
+            yield {"candidates": count, **line}
+
+
+def searched(vectors: Tensor, queries: Tensor, kind: str) -> Iterator[dict[str, Any]]:
+    """Exact search of the ten best, then a kind of index, effort by effort: recall, seconds of a query, seconds to
+    build it."""
     exact = ExactIndex(vectors)
     truth = exact.search(queries, AT)[1]
 
     def per_query(index: ExactIndex | FaissIndex, some: int) -> float:
         return clock(lambda: [index.search(queries[i : i + 1], AT) for i in range(some)], rounds=3) / some
 
-    base = per_query(exact, 20)
-    line = {"candidates": count, "kind": "exact", "effort": 0, "recall": 1.0, "seconds": base, "build": 0.0}
-    if kind == "hnsw":
-        yield line
+    yield {"kind": "exact", "effort": 0, "recall": 1.0, "seconds": per_query(exact, 20), "build": 0.0}
     start = time.process_time()
     index = FaissIndex(vectors, kind)
     build = time.process_time() - start
     for effort in EFFORTS[kind]:
         index.effort = effort
         found = recall(index.search(queries, AT)[1], truth)
-        seconds = per_query(index, QUERIES)
-        yield line | {"kind": kind, "effort": effort, "recall": found, "seconds": seconds, "build": build}
+        seconds = per_query(index, len(queries))
+        yield {"kind": kind, "effort": effort, "recall": found, "seconds": seconds, "build": build}
 
 
 def one_thread() -> None:

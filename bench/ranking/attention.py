@@ -236,11 +236,7 @@ def run(record: dict[str, Any], save: Callable[[], None], processes: int) -> Non
         jobs = [(v, kind, seed) for kind, seeds in SEEDS.items() for seed in seeds for v in VARIANTS]
         return [(*job, setting) for job in jobs if job not in done]
 
-    def keep(_: pool.Job, result: dict[str, Any]) -> None:
-        record["runs"] = sorted([*record["runs"], result], key=key)
-        save()
-
-    pool.run(work, wanted, keep, processes)
+    pool.run(work, wanted, pool.into_lists(record, save, key, "runs"), processes)
 
 
 def main() -> None:

@@ -37,12 +37,10 @@ def run(record: Record, save: Callable[[], None], arguments: argparse.Namespace)
         jobs = [(m, k) for k in range(1, pair_game.ROUNDS + 1) for m in pair_game.PLAYERS]
         return [job for job in jobs if job not in known]
 
-    def keep(job: pool.Job, result: Record) -> None:
-        record["runs"].append(result)
-        record["runs"].sort(key=lambda r: (r["round"], pair_game.PLAYERS.index(r["model"])))
-        save()
+    def place(run: Record) -> Any:
+        return (run["round"], pair_game.PLAYERS.index(run["model"]))
 
-    pool.run(work, wanted, keep, arguments.processes)
+    pool.run(work, wanted, pool.into_lists(record, save, place, "runs"), arguments.processes)
 
 
 def main() -> None:

@@ -42,12 +42,10 @@ def run(record: Record, save: Callable[[], None], arguments: argparse.Namespace)
         known = {(r["model"], r["seed"]) for r in record["runs"]}
         return [(name, seed) for name in RUNNERS for seed in SEEDS if (name, seed) not in known]
 
-    def keep(job: pool.Job, result: Record) -> None:
-        record["runs"].append(result)
-        record["runs"].sort(key=lambda r: (RUNNERS.index(r["model"]), r["seed"]))
-        save()
+    def place(run: Record) -> Any:
+        return (RUNNERS.index(run["model"]), run["seed"])
 
-    pool.run(work, wanted, keep, arguments.processes)
+    pool.run(work, wanted, pool.into_lists(record, save, place, "runs"), arguments.processes)
 
 
 def main() -> None:

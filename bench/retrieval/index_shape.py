@@ -11,7 +11,6 @@ thread; only the ratios to exact search within this file mean something.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,9 +19,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from bench import pool
-from bench.cost.serving import AT, EFFORTS, NOISE, clock, one_thread, recall
+from bench.cost.serving import AT, EFFORTS, NOISE, one_thread, searched
 from recsys_lite.data.interactions import interactions
-from recsys_lite.retrieval import ExactIndex, FaissIndex
 from recsys_lite.store import RESULTS, load_retriever
 
 FILE = RESULTS / "index_shape.json"
@@ -47,22 +45,10 @@ def drawn(shape: str, count: int = COUNT) -> tuple[Tensor, Tensor]:
 
 def measured(shape: str, kind: str, count: int = COUNT) -> Iterator[dict[str, Any]]:
     """Recall and time of a kind of index on a shape, effort by effort; the time of exact search is 1."""
-    vectors, queries = drawn(shape, count)
-    exact = ExactIndex(vectors)
-    truth = exact.search(queries, AT)[1]
-
-    def seconds(index: ExactIndex | FaissIndex, some: int) -> float:
-        return clock(lambda: [index.search(queries[i : i + 1], AT) for i in range(some)], rounds=3) / some
-
-    base = seconds(exact, 20)
-    start = time.process_time()
-    index = FaissIndex(vectors, kind)
-    build = time.process_time() - start
-    for effort in EFFORTS[kind]:
-        index.effort = effort
-        found = recall(index.search(queries, AT)[1], truth)
-        line = {"effort": effort, "recall": found, "time": seconds(index, len(queries)) / base, "build": build / base}
-        yield {"shape": shape, "kind": kind, **line}
+    exact, *lines = searched(*drawn(shape, count), kind)
+    for line in lines:
+        times = {"time": line["seconds"] / exact["seconds"], "build": line["build"] / exact["seconds"]}
+        yield {"shape": shape, "kind": kind, "effort": line["effort"], "recall": line["recall"], **times}
 
 
 def run(record: dict[str, Any], save: Callable[[], None], arguments: argparse.Namespace) -> None:

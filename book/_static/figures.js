@@ -125,7 +125,6 @@
   const places = () => [...document.querySelectorAll(".rl-plotly")];
   const drawAll = () => Promise.all(places().map(draw));
   window.recsysLite = {drawAll};
-  if (new URLSearchParams(location.search).has("print")) drawAll();
   const near = new IntersectionObserver(seen => seen.forEach(s => {
     if (!s.isIntersecting) return;
     near.unobserve(s.target);

@@ -28,6 +28,7 @@ from ..store.files import RESULTS, read_json
 from ..training.loop import Steps
 from ..training.optim import tower_optimizer
 from ..training.pointwise import fit_in_steps
+from .steps import drained
 
 ORDERS = ("popular", "random", "expert")  # of a list, by the names of the stored logs
 LEARNERS = ("naive", "pal", "watch_next")
@@ -155,15 +156,7 @@ def train_on(
     The same seed gives the same numbers on the same machine and versions, with one thread. PyTorch's random state is
     left as it was.
     """
-    steps = in_steps(clicks, order, seed, epochs)
-    while True:
-        try:
-            name, epoch = next(steps)
-        except StopIteration as stop:
-            table: pd.DataFrame = stop.value
-            return table
-        if on_epoch is not None:
-            on_epoch(name, epoch)
+    return drained(in_steps(clicks, order, seed, epochs), on_epoch)
 
 
 def job(

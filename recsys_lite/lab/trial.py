@@ -17,6 +17,7 @@ from ..models import MODELS, Model
 from ..training.loop import seed_everything
 from ..training.pointwise import fit_in_steps
 from ..training.record import Result
+from .steps import drained
 
 PATIENCE = 3
 STEPS = 40  # that an epoch should have at least
@@ -84,15 +85,7 @@ def run(
     Raises:
         ValueError: for an unknown model, or one that these fields do not fit.
     """
-    steps = in_steps(dataset, names, seed=seed, epochs=epochs, lr=lr)
-    while True:
-        try:
-            name, epoch = next(steps)
-        except StopIteration as stop:
-            trials: dict[str, Trial] = stop.value
-            return trials
-        if progress is not None:
-            progress(name, epoch)
+    return drained(in_steps(dataset, names, seed=seed, epochs=epochs, lr=lr), progress)
 
 
 def in_steps(
