@@ -100,6 +100,8 @@ def drawn(page: Page) -> None:
 
 
 def values(page: Page) -> list[str]:
+    """What the models say, once the page has run to its end: half way there are fewer of them."""
+    page.locator("[data-test-script-state=notRunning]").wait_for(timeout=60_000)
     expect(page.get_by_test_id("stMetricValue").nth(1)).to_be_visible()
     return page.get_by_test_id("stMetricValue").all_inner_texts()
 
