@@ -20,8 +20,6 @@ from stored import FOLDERS, files
 
 from recsys_lite.store.files import BESIDE
 
-MOST_BYTES = 4_000_000  # of a chapter
-MOST_BYTES_OF_ALL = 12_000_000  # of all chapters together
 ALL = "recsys-lite"
 THEN = (2020, 1, 1, 0, 0, 0)  # the time of every file
 WHEEL = "Wheel-Version: 1.0\nGenerator: recsys-lite\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
