@@ -1,9 +1,9 @@
 """The folders that a reader takes away and runs: notebooks, the library as a wheel, and the stored files they read.
 
 The wheel is the same everywhere and holds code only, so that a second chapter runs in the environment of the first.
-Results, weights and samples lie beside the notebook in a folder ``stored``, where the library looks for what it does not
-have (``recsys_lite.store.files.located``); ``book/stored.json`` lists what each chapter reads. The wheel is written here
-rather than by a build tool: it needs no network, takes a second, and the same sources give the same bytes.
+Results, weights and samples lie beside the notebook in a folder ``stored``, where the library looks for what it does
+not have (``recsys_lite.store.files.located``); ``book/stored.json`` lists what each chapter reads. The wheel is written
+here rather than by a build tool: it needs no network, takes a second, and the same sources give the same bytes.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ CLASS = re.compile(r"\bfa-[a-z0-9-]+")
 RULE = re.compile(r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}')
 VARIABLE = re.compile(r'--pst-icon-[\w-]+: ?"(.)"')  # of admonitions and links
 NAME = "recsys-lite icons"  # the licence keeps the name Font Awesome for the unchanged font
+LICENCE = "SIL Open Font License 1.1"
 
 
 def codes(pages, sheet):
@@ -36,11 +37,11 @@ def codes(pages, sheet):
 def write_font(source, target, wanted):
     """A font with the wanted code points only; the same ones always give the same bytes."""
     font = TTFont(source, recalcTimestamp=False)
-    choice = Subsetter(Options(layout_features=[], name_IDs=[0, 13, 14], notdef_outline=True))
+    choice = Subsetter(Options(layout_features=[], name_IDs=[0], notdef_outline=True))
     choice.populate(unicodes=wanted)
     choice.subset(font)
-    for place in (1, 4, 6):
-        font["name"].setName(NAME, place, 3, 1, 0x409)
+    for place, text in {1: NAME, 4: NAME, 6: NAME.replace(" ", "-"), 13: LICENCE}.items():
+        font["name"].setName(text, place, 3, 1, 0x409)
     font.flavor = "woff"
     font.save(target)
 
@@ -50,8 +51,9 @@ def make(app, exception):
     if exception is None and app.builder.format == "html":
         out = Path(app.outdir)
         static = out / "_static"
-        texts = [p.read_text(encoding="utf-8") for p in [*out.glob("*.html"), *out.glob("book/*.html"), static / SCRIPT]]
-        write_font(static / FONT, static / MADE, codes(texts, (static / SHEET).read_text(encoding="utf-8")))
+        pages = [*out.glob("*.html"), *out.glob("book/*.html"), static / SCRIPT]
+        wanted = codes([p.read_text(encoding="utf-8") for p in pages], (static / SHEET).read_text(encoding="utf-8"))
+        write_font(static / FONT, static / MADE, wanted)
 
 
 def setup(app):

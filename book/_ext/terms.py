@@ -39,7 +39,7 @@ def finder(terms, slug):
 
 
 def in_raw_code(text):
-    """Whether a text lies between the raw tags of ``<code>`` or ``<a>``: Markdown leaves what is between them as text."""
+    """Whether a text lies between raw tags of ``<code>`` or ``<a>``: Markdown leaves what is between them as text."""
     before = text.parent.children[: text.parent.index(text)]
     tags = "".join(node.astext() for node in before if isinstance(node, nodes.raw))
     return len(re.findall(r"<(?:code|a)\b", tags)) > len(re.findall(r"</(?:code|a)>", tags))

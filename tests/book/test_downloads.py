@@ -110,19 +110,19 @@ def test_a_chapter_runs_from_an_empty_folder_and_a_second_one_in_the_same_enviro
 
     second = "factorization_machines"  # its weights and its sample come with it
     zipfile.ZipFile(folder / f"{second}.zip").extractall(tmp_path)
-    code = setup_code(second) + """
+    code = """
 from recsys_lite import data, store
 criteo = data.load("criteo-sample")
 print(type(store.load_model(store.weights_path("criteo-sample", "click", "fm"), criteo.fields)).__name__)
 """
-    done = run(python, code, tmp_path / second)
+    done = run(python, setup_code(second) + code, tmp_path / second)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Processing" not in done.stdout and done.stdout.splitlines()[-1] == "FM"
 
 
 def test_what_a_download_has_not_is_said_with_the_place_that_has_it(folder: Path, python: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(folder / "dhen_training.zip").extractall(tmp_path)
-    code = setup_code("dhen_training") + """
+    code = """
 from recsys_lite import data, store
 for missing in (
     lambda: store.read_json(store.RESULTS / "leaderboard.json"),
@@ -134,7 +134,7 @@ for missing in (
     except ValueError as error:
         print("ERROR", error)
 """
-    done = run(python, code, tmp_path / "dhen_training")
+    done = run(python, setup_code("dhen_training") + code, tmp_path / "dhen_training")
     assert done.returncode == 0, done.stdout + done.stderr
     told = [line for line in done.stdout.splitlines() if line.startswith("ERROR")]
     assert len(told) == 3 and all("recsys-lite.zip, the download of all chapters" in line for line in told), told
