@@ -119,7 +119,8 @@ def read_pair(path: Path, suffix: str, wanted: Mapping[str, type | tuple[type, .
         ValueError: naming the file, if one is missing or damaged, the record is another one, or the two do not belong
             together. (Records without a hash, as older versions wrote them, are believed.)
     """
-    final, about = located(path.with_name(path.name + suffix)), located(path.with_name(path.name + ".json"))
+    about = located(path.with_name(path.name + ".json"))
+    final = about.with_name(path.name + suffix)
     for _ in range(3):  # a writer may be between its steps
         record = read_json(about)
         if not isinstance(record, dict) or not all(isinstance(record.get(k), kind) for k, kind in wanted.items()):
@@ -127,7 +128,7 @@ def read_pair(path: Path, suffix: str, wanted: Mapping[str, type | tuple[type, .
         expected = record.get("sha256")
         if not isinstance(expected, str):
             return record, final
-        for file in (final, _waiting(final.with_name(path.name), suffix, expected)):
+        for file in (final, _waiting(about.with_name(path.name), suffix, expected)):
             with contextlib.suppress(FileNotFoundError):
                 if file_hash(file) == expected:
                     return record, file
