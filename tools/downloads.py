@@ -1,7 +1,9 @@
-"""The library as one file that pip installs, with the stored weights that the chapters load.
+"""The folders that a reader takes away and runs: notebooks, the library as a wheel, and the stored files they read.
 
-It is written here rather than by a build tool: it needs no network, takes a second, and the same sources give the same
-bytes. All weights together are twice as large.
+The wheel is the same everywhere and holds code only, so that a second chapter runs in the environment of the first.
+Results, weights and samples lie beside the notebook in a folder ``stored``, where the library looks for what it does
+not have (``recsys_lite.store.files.located``); ``book/stored.json`` lists what each chapter reads. The wheel is written
+here rather than by a build tool: it needs no network, takes a second, and the same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -11,27 +13,24 @@ import hashlib
 import importlib.metadata
 import re
 import zipfile
-from fnmatch import fnmatch
 from pathlib import Path
 
-from chapters import ROOT, chapters, notebook_path
+from chapters import ROOT, chapters, notebook_path, read
+from stored import FOLDERS, files
 
-MOST_BYTES = 12_000_000
+from recsys_lite.store.files import BESIDE
+
+ALL = "recsys-lite"
 THEN = (2020, 1, 1, 0, 0, 0)  # the time of every file
-LEFT_OUT = ("__pycache__", "predictions")  # no chapter reads what models predicted
-WEIGHTS = (  # data set, task, model of the weights that chapters load
-    "movielens-100k.click.*", "movielens-100k.retrieval.*", "movielens-100k.places.*", "planted.*",
-    "criteo-sample.click.logistic_regression", "criteo-sample.click.autoint", "criteo-sample.click.dlrm",
-)  # fmt: skip
 WHEEL = "Wheel-Version: 1.0\nGenerator: recsys-lite\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def members(root: Path = ROOT) -> dict[str, bytes]:
-    """The files of the package by their place in the wheel."""
+    """The files of the library by their place in the wheel."""
     found = {}
     for path in sorted((root / "recsys_lite").rglob("*")):
-        unused = path.parent.name == "weights" and not any(fnmatch(path.stem, pattern) for pattern in WEIGHTS)
-        if path.is_file() and not unused and not set(path.parts) & set(LEFT_OUT):
+        apart = path.relative_to(root / "recsys_lite").as_posix().startswith(FOLDERS)
+        if path.is_file() and not apart and "__pycache__" not in path.parts:
             found[path.relative_to(root).as_posix()] = path.read_bytes()
     return found
 
@@ -68,16 +67,18 @@ def write_wheel(folder: Path, root: Path = ROOT) -> Path:
 
 
 def write_downloads(folder: Path, root: Path = ROOT) -> list[Path]:
-    """A folder to run for each chapter, and one for all, as archives: notebook and wheel. Returns their paths."""
-    wheel = write_wheel(folder, root)
-    listed = {c["slug"]: [c["slug"]] for c in chapters(root)}
-    listed["recsys-lite"] = [slug for (slug,) in listed.values()]
+    """An archive for each chapter, and one for all, of a folder to run. Returns their paths."""
+    wheel, listed = write_wheel(folder, root), read("stored.json", root)
+    slugs = [c["slug"] for c in chapters(root)]
     made = []
-    for name, slugs in listed.items():
+    for name, inside in [*((slug, [slug]) for slug in slugs), (ALL, slugs)]:
         path = folder / f"{name}.zip"
         with zipfile.ZipFile(path, "w") as archive:
-            for slug in slugs:
+            for slug in inside:
                 add(archive, f"{name}/{slug}.ipynb", notebook_path(slug, root).read_bytes())
             add(archive, f"{name}/{wheel.name}", wheel.read_bytes(), packed=False)
+            for file in files({stored for slug in inside for stored in listed.get(slug, [])}, root):
+                place = file.relative_to(root / "recsys_lite").as_posix()
+                add(archive, f"{name}/{BESIDE}/{place}", file.read_bytes())
         made.append(path)
     return made

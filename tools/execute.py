@@ -20,6 +20,7 @@ import nbformat
 from chapters import ROOT, chapters, notebook_path, read, write_notebook
 from nbclient import NotebookClient
 from stamp import stamp
+from stored import note, unwatched, watched
 from times import note_time
 
 TIMEOUT = 900  # seconds a cell may take
@@ -32,9 +33,10 @@ KERNEL = {
 }
 
 
-def run(path: Path) -> tuple[Any, float]:
-    """Execute a notebook in its own folder; returns it and the seconds it took."""
+def run(path: Path) -> tuple[Any, float, list[str]]:
+    """Execute a notebook in its own folder; returns it, the seconds it took, and the stored files that it read."""
     notebook = nbformat.read(path, as_version=4)
+    watched(notebook)
     os.environ["RECSYS_LITE_STATIC"] = "1"
     client = NotebookClient(
         notebook,
@@ -46,7 +48,8 @@ def run(path: Path) -> tuple[Any, float]:
     )
     start = time.monotonic()
     client.execute()
-    return notebook, time.monotonic() - start
+    seconds = time.monotonic() - start
+    return notebook, seconds, unwatched(notebook)
 
 
 def tidy(notebook: Any, slug: str) -> Any:
@@ -125,8 +128,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> None:
     stamp(root)  # what runs is what is stored
     for path in paths:
         print(f"{path.stem} ", end="", flush=True)
-        notebook, seconds = run(path)
+        notebook, seconds, found = run(path)
         write_notebook(path, tidy(notebook, path.stem))
+        note(path.stem, found, root)
         if path.stem not in read("run_times.json", root):  # until the test run measures it
             note_time(path.stem, seconds, root)
         print(f" {seconds:.0f} s, {path.stat().st_size / 1e3:.0f} kB", flush=True)

@@ -16,13 +16,15 @@ from pathlib import Path
 import nbformat
 from chapters import ROOT, by_tag, chapters, notebook_path, read, write_notebook
 from stamp import setup
+from stored import FOUND, SAME, WATCH
 
 CELL_TIMEOUT = 600  # seconds
 
 BEFORE = """\
 import importlib.util
 
-assert importlib.util.find_spec("recsys_lite") is None"""
+assert importlib.util.find_spec("recsys_lite") is None
+"""
 
 AFTER = """\
 from pathlib import Path
@@ -89,7 +91,7 @@ def prepare(away: Path, root: Path = ROOT) -> list[str]:
     # The commit, not a branch: pip may keep the wheel that it builds, and does so in a cache of this run. To build, it
     # takes the setuptools that are here: PIP_NO_BUILD_ISOLATION=0 is its way to say so.
     settings = {"PIP_CACHE_DIR": str(away / "cache"), "PIP_NO_BUILD_ISOLATION": "0", "PYTHONPATH": ""}
-    paths = {}
+    paths, listed = {}, read("stored.json", root)
     for chapter in chapters(root):
         slug = chapter["slug"]
         python = environment(away / "environments" / slug, packages)
@@ -103,7 +105,8 @@ def prepare(away: Path, root: Path = ROOT) -> list[str]:
         (cell,) = by_tag(notebook, "setup")
         cell.source = setup({"repository": repository, "revision": revision}, chapter.get("extras", "plots"))
         # With one cell before it, nbval's Cell 5 is the chapter's [5].
-        first, last = BEFORE, AFTER.format(environment=str(away / "environments" / slug))
+        first, last = BEFORE + WATCH, AFTER.format(environment=str(away / "environments" / slug))
+        last = f"{last}\n{FOUND}\n{SAME.format(expected=listed.get(slug, []), slug=slug)}"
         notebook.cells.insert(0, nbformat.v4.new_code_cell(first, id="before"))
         notebook.cells.append(nbformat.v4.new_code_cell(last, id="after"))
         paths[slug] = away / "chapters" / slug / f"{slug}.ipynb"

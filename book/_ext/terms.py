@@ -38,6 +38,13 @@ def finder(terms, slug):
     return re.compile(rf"(?<![\w-])(?:{inner})(?![\w-])"), [forms[form] for form in ordered]
 
 
+def in_raw_code(text):
+    """Whether a text lies between raw tags of ``<code>`` or ``<a>``: Markdown leaves what is between them as text."""
+    before = text.parent.children[: text.parent.index(text)]
+    tags = "".join(node.astext() for node in before if isinstance(node, nodes.raw))
+    return len(re.findall(r"<(?:code|a)\b", tags)) > len(re.findall(r"</(?:code|a)>", tags))
+
+
 def running_text(document):
     """The text nodes of paragraphs and list items, without headings, code, links, formulas, figures and tables."""
     for paragraph in document.findall(nodes.paragraph):
@@ -49,7 +56,7 @@ def running_text(document):
                 inner = text.parent
                 while isinstance(inner, WITHIN) and inner is not paragraph:
                     inner = inner.parent
-                if inner is paragraph:
+                if inner is paragraph and not in_raw_code(text):
                     yield text
 
 

@@ -17,6 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..fields import UNSEEN, Dataset, Field, Rows, Vocabulary
+from ..store.files import located, missing
 from .fetch import sha256
 
 SAMPLE = Path(__file__).parent / "samples" / "criteo" / "criteo_sample_10k.txt"
@@ -64,9 +65,9 @@ def load(path: str | os.PathLike[str] | None = None, min_count: int = 2) -> Data
     Raises:
         ValueError: naming file, row and column, if the file is missing, empty or not in the published format.
     """
-    file = SAMPLE if path is None else Path(path)
+    file = located(SAMPLE) if path is None else Path(path)
     if not file.is_file():
-        raise ValueError(f"{file} {'is not a file' if file.exists() else 'does not exist'}")
+        raise ValueError(f"{file} is not a file" if file.exists() else missing(file))
     if path is None and (got := sha256(file.read_bytes())) != SAMPLE_HASH:
         raise ValueError(f"{file.name}: wrong hash, expected sha256 {SAMPLE_HASH}, got {got}; reinstall the package")
     total = _count_lines(file)
@@ -133,7 +134,7 @@ def _chunks(file: Path, what: str) -> Iterator[tuple[int, np.ndarray, np.ndarray
         reader = pd.read_csv(
             source, sep="\t", header=None, dtype=str, keep_default_na=False, chunksize=CHUNK, quoting=3
         )
-        bar = tqdm(desc=f"{file.name}: {what}", unit="row", disable=file == SAMPLE)
+        bar = tqdm(desc=f"{file.name}: {what}", unit="row", disable=file == located(SAMPLE))
         try:
             for chunk in reader:
                 chunk.columns = COLUMNS

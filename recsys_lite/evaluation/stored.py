@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..fields import Dataset
 from ..store import predictions
-from ..store.files import load_results
+from ..store.files import load_results, located
 from .compare import WORDS, Verdict, _worded, compare_all, compare_runs
 from .metrics import evaluate
 from .power import holm
@@ -68,7 +68,7 @@ def compare_stored(
 
 
 def _predicted(data: str, task: str, name: str) -> bool:
-    return (predictions.PREDICTIONS / f"{data}.{task}.{name}.json").exists()
+    return located(predictions.PREDICTIONS / f"{data}.{task}.{name}.json").exists()
 
 
 def _by_users(dataset: Dataset, names: list[str], metric: str) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from ..layers import FieldEmbedding
 from ..models import MODELS
 from ..models.lightgcn import LightGCN
 from ..models.two_towers import TowerRetriever
+from ..store.files import located
 from ..store.trained_retrievers import load_retriever
 
 #: retrievers with a vector per film; their names here, so that they differ from click models of the same name
@@ -28,7 +29,7 @@ MAPS = store.RESULTS / "maps"  # without suffix, made by bench/ranking/maps.py
 def known(dataset: Dataset) -> list[str]:
     """The models of which film vectors are stored: those for clicks, then the retrievers."""
     paths = {m: store.weights_path(dataset.name, dataset.task, m) for m in MODELS if m != "logistic_regression"}
-    return [m for m, p in paths.items() if p.with_name(p.name + ".safetensors").is_file()] + list(RETRIEVERS)
+    return [m for m, p in paths.items() if located(p.with_name(p.name + ".safetensors")).is_file()] + list(RETRIEVERS)
 
 
 def often_rated(dataset: Dataset, least: int = 20) -> list[str]:
@@ -119,7 +120,7 @@ def weights_file(name: str, dataset: Dataset) -> Path:
     """The file with the weights of a model of :func:`known`."""
     task, stored = ("retrieval", RETRIEVERS[name]) if name in RETRIEVERS else (dataset.task, name)
     path = store.weights_path(dataset.name, task, stored)
-    return path.with_name(path.name + ".safetensors")
+    return located(path.with_name(path.name + ".safetensors"))
 
 
 def digest(file: Path) -> str:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,9 +21,40 @@ from safetensors.torch import load_file, save
 
 from .sparse import packed, unpacked
 
+PACKAGE = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 WEIGHTS = RESULTS / "weights"
+BESIDE = "stored"  # the folder of a downloaded chapter with the files that it reads, laid out as in the package
 STALE = 600  # seconds after which a temporary file belongs to nobody who still writes
+
+
+def located(path: Path) -> Path:
+    """Where a stored file or folder of the package lies: there or, in a downloaded chapter, beside the notebook.
+
+    The library of a downloaded chapter has no results, weights and samples. Those that the chapter reads lie in the
+    folder :data:`BESIDE` of the working directory. Each call is an audit event, ``recsys_lite.stored``, by which the
+    book learns what a chapter reads (``tools/stored.py``).
+
+    Args:
+        path: in the package; any other path is returned as it is.
+    """
+    if not path.is_relative_to(PACKAGE):
+        return path
+    sys.audit("recsys_lite.stored", str(path))
+    beside = Path.cwd() / BESIDE / path.relative_to(PACKAGE)
+    return beside if not path.exists() and beside.exists() else path
+
+
+def missing(path: Path) -> str:
+    """What to say of a file that does not exist: for a stored one, in which download it is."""
+    told = f"{path} does not exist"
+    if RESULTS.exists() or not path.is_relative_to(PACKAGE):
+        return told
+    return (
+        f"{told}, nor does {Path(BESIDE) / path.relative_to(PACKAGE)} beside the notebook. This is the library of a "
+        "downloaded chapter, which brings only the files that the chapter reads. recsys-lite.zip, the download of all "
+        "chapters, holds those of every chapter, a clone of the repository holds all"
+    )
 
 
 def write_aside(path: Path, write: Callable[[Path], Any]) -> None:
@@ -87,7 +119,8 @@ def read_pair(path: Path, suffix: str, wanted: Mapping[str, type | tuple[type, .
         ValueError: naming the file, if one is missing or damaged, the record is another one, or the two do not belong
             together. (Records without a hash, as older versions wrote them, are believed.)
     """
-    final, about = path.with_name(path.name + suffix), path.with_name(path.name + ".json")
+    about = located(path.with_name(path.name + ".json"))
+    final = about.with_name(path.name + suffix)
     for _ in range(3):  # a writer may be between its steps
         record = read_json(about)
         if not isinstance(record, dict) or not all(isinstance(record.get(k), kind) for k, kind in wanted.items()):
@@ -95,12 +128,12 @@ def read_pair(path: Path, suffix: str, wanted: Mapping[str, type | tuple[type, .
         expected = record.get("sha256")
         if not isinstance(expected, str):
             return record, final
-        for file in (final, _waiting(path, suffix, expected)):
+        for file in (final, _waiting(about.with_name(path.name), suffix, expected)):
             with contextlib.suppress(FileNotFoundError):
                 if file_hash(file) == expected:
                     return record, file
     if not final.exists():
-        raise ValueError(f"{final} does not exist")
+        raise ValueError(missing(final))
     raise ValueError(f"{final} is damaged, or {about.name} belongs to another {suffix.lstrip('.')}: hashes differ")
 
 
@@ -141,10 +174,11 @@ def read_json(path: Path) -> Any:
     Raises:
         ValueError: naming the file, if it is missing or damaged.
     """
+    path = located(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"{path} does not exist") from None
+        raise ValueError(missing(path)) from None
     except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number or a nesting beyond all bounds
         raise ValueError(f"{path} is not valid JSON: {error}") from None
     except IsADirectoryError:
@@ -167,8 +201,9 @@ def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Named tensors of a safetensors file; a ``ValueError`` names a missing or damaged file."""
+    path = located(path)
     if not path.is_file():
-        raise ValueError(f"{path} {'is a folder, expected a file' if path.is_dir() else 'does not exist'}")
+        raise ValueError(f"{path} is a folder, expected a file" if path.is_dir() else missing(path))
     try:
         return unpacked(load_file(path))
     except (SafetensorError, ValueError) as error:

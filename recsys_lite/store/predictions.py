@@ -19,7 +19,7 @@ from scipy.special import expit
 
 from .. import __version__
 from ..fields import Dataset
-from .files import RESULTS, read_json, read_pair, read_tensors, save_tensors, write_pair
+from .files import RESULTS, located, read_json, read_pair, read_tensors, save_tensors, write_pair
 
 PREDICTIONS = RESULTS / "predictions"
 LEVELS = 2**16
@@ -83,12 +83,12 @@ def load_predictions(
         ValueError: if nothing is stored, a model or a file is missing or damaged, or the test rows are others.
     """
     start = f"{dataset.name}.{dataset.task}."
-    stored = sorted(p.name[len(start) : -len(".json")] for p in folder.glob(f"{start}*.json"))
-    if not stored:
+    there = sorted(p.name[len(start) : -len(".json")] for p in located(folder).glob(f"{start}*.json"))
+    if not there:
         raise ValueError(f"predictions: none are stored for {dataset.name}, {dataset.task}")
-    names = stored if models is None else list(models)
-    if unknown := [m for m in names if m not in stored]:
-        raise ValueError(f"predictions: none of {unknown[0]!r} for {dataset.name}, {dataset.task}; there are {stored}")
+    names = there if models is None else list(models)
+    if unknown := [m for m in names if m not in there]:
+        raise ValueError(f"predictions: none of {unknown[0]!r} for {dataset.name}, {dataset.task}; there are {there}")
     return {name: expit(_logits(dataset, name, folder)[0]) for name in names}
 
 

@@ -41,6 +41,8 @@ def tiny(root: Path, stored: dict[str, str]) -> Path:
         "recsys_lite/training.py": "def seed_everything(seed): pass",
         "recsys_lite/store/chapters.json": json.dumps([{"slug": slug} for slug in stored]),
         "book/run_times.json": json.dumps({"good": {"seconds": 5, "cores": 2}, "wrong": {"seconds": 9, "cores": 2}}),
+        "book/stored.json": "{}",
+        "recsys_lite/store/results/a.json": "{}",
         "book/nbval_sanitize.cfg": (ROOT / "book" / "nbval_sanitize.cfg").read_text(),
     }
     for name, text in files.items():

@@ -20,7 +20,7 @@ import start
 from recsys_lite.store.chapters import CHAPTERS
 
 pytestmark = pytest.mark.slow("builds the book, serves it and opens its pages in a browser")
-MOST = 1_500_000  # bytes of a chapter until its first figure is drawn
+MOST = 1_300_000  # bytes of a chapter until its first figure is drawn
 SOON = 1000  # ms from the request to the first paint
 
 
@@ -49,6 +49,9 @@ def test_a_chapter_is_light_until_its_first_figure(browser: Browser, address: st
     page.locator(".rl-plotly").first.scroll_into_view_if_needed()
     page.wait_for_selector(".rl-plotly .main-svg", timeout=WAIT)
     assert any("plotly" in url for url in sizes)
+    fonts = [url for url in sizes if "fa-" in url or "icons" in url]
+    assert [url.rsplit("/", 1)[-1] for url in fonts] == ["icons.woff"]  # all icons of the page are in it
+    assert sizes[fonts[0]] < 5_000
     assert sum(sizes.values()) <= MOST, sorted(sizes.items(), key=lambda item: -item[1])[:5]
     page.context.close()
 
@@ -71,7 +74,7 @@ def test_a_page_without_figures_loads_no_script_for_them(browser: Browser, addre
     page, sizes = opened(browser, f"{address}/book/{name}.html")
     page.wait_for_timeout(500)
     assert not any("plotly" in url or "require" in url or "searchindex" in url for url in sizes)
-    assert sum(sizes.values()) <= 700_000
+    assert sum(sizes.values()) <= 550_000
     page.context.close()
 
 

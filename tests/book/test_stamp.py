@@ -179,7 +179,8 @@ def test_executing_twice_gives_the_same_text(tmp_path: Path) -> None:
     for _ in range(2):
         path = tmp_path / "small.ipynb"
         book.write_notebook(path, v4.new_notebook(cells=cells))
-        notebook, _ = execute.run(path)
+        notebook, _, found = execute.run(path)
+        assert found == []  # no stored file is read
         book.write_notebook(path, execute.tidy(notebook, "small"))
         texts.append(path.read_text())
     assert texts[0] == texts[1]

@@ -74,6 +74,14 @@ def test_headings_code_links_formulas_tables_figures_and_definitions_stay(text: 
     assert links == [] and tree.astext() == publish_doctree(text, settings_overrides={"report_level": 5}).astext()
 
 
+def test_code_that_stands_as_html_stays() -> None:
+    """An address in a chapter's header: Markdown keeps the tags raw and what is between them as text."""
+    html = [nodes.raw("", tag, format="html") for tag in ("<span><code>", "</code></span>")]
+    paragraph = nodes.paragraph("", "", html[0], nodes.Text("host/logit"), html[1], nodes.Text(" of a cross"))
+    texts = terms.running_text(nodes.section("", paragraph))
+    assert [text.astext() for text in texts] == [" of a cross"]
+
+
 def test_what_a_cell_printed_stays() -> None:
     tree = publish_doctree(".. container:: cell_output\n\n   A logit.\n\nText with an AUC.")
     for container in tree.findall(nodes.container):
