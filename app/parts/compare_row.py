@@ -32,8 +32,8 @@ def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[l
 
 
 QUESTION = (
-    "**Find the pairs.** Two decide these labels: the first map. Each model has two maps: what it does with the row, "
-    "and its own numbers. Whose would have told you?"
+    "**Find the pairs.** Two decide these labels: the first map. Each model has two maps: what it does, and its own "
+    "numbers."
 )
 COUNTED = ("One model gives its", "Two models give their", "Three models give their", "Four models give their")
 
@@ -42,7 +42,7 @@ def lead(state: State) -> None:
     """What the page shows, in a sentence."""
     if state.models:
         counted = f"{COUNTED[len(state.models) - 1]} chance of {event(state.task)} for one row."
-        st.markdown(f"**{counted}** The maps show which pair of fields made it.")
+        st.markdown(f"**{counted}** The maps show which pair of fields moved it most.")
 
 
 def show_row(
