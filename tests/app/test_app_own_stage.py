@@ -167,18 +167,14 @@ def test_the_page_of_one_models_pairs_knows_the_table_too(trained):
 def all_trained(trained):
     """The table, and every model that fits it, by one epoch."""
     torch.set_num_threads(1)
-    return replace(
-        trained,
-        models={
-            m: t.model for m, t in trial.run(trained.dataset, trial.possible(trained.dataset.fields), epochs=1).items()
-        },
-    )
+    trials = trial.run(trained.dataset, trial.possible(trained.dataset.fields), epochs=1)
+    return replace(trained, key="ef56ab78", models={m: t.model for m, t in trials.items()})
 
 
 @pytest.mark.slow("trains all models that fit a table")
 def test_every_model_of_the_table_can_be_stepped_through(all_trained):
-    app = on_stage(all_trained, "steps", data="own.ab12cd34", row="3")
-    assert not app.error and not app.warning and app.selectbox(key="control.data").value == "own.ab12cd34"
+    app = on_stage(all_trained, "steps", data="own.ef56ab78", row="3")
+    assert not app.error and not app.warning and app.selectbox(key="control.data").value == "own.ef56ab78"
     traced = [m for m in all_trained.models if m in TRACES]
     assert len(app.selectbox(key="control.model").options) == len(traced) > 8
     for model in traced:
