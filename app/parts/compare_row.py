@@ -31,18 +31,14 @@ def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[l
     return tables.order(load_model(data, task, model), films, tables.column_of(dataset, "item"))
 
 
-QUESTION = (
-    "**Find the pairs.** Two decide these labels: the first map. Each model has two maps: what it does, and its own "
-    "numbers."
-)
-COUNTED = ("One model gives its", "Two models give their", "Three models give their", "Four models give their")
+QUESTION = "**Find the pairs** of the first map. Each model has two maps: what it does, its own numbers."
+COUNTED = ("One model answers", "Two models answer", "Three models answer", "Four models answer")
 
 
 def lead(state: State) -> None:
-    """What the page shows, in a sentence."""
-    if state.models:
-        counted = f"{COUNTED[len(state.models) - 1]} chance of {event(state.task)} for one row."
-        st.markdown(f"**{counted}** The maps show which pair of fields moved it most.")
+    """What the opening scene shows, in a few words: other data have their own to say, and a page has 150."""
+    if state.models and state.data == "planted":
+        st.markdown(f"**{COUNTED[len(state.models) - 1]} for one row.** Maps: which pair of fields moved it.")
 
 
 def show_row(
