@@ -19,7 +19,7 @@ from ..core.names import METRICS, PLANTED, ROWS, TASKS, brief, done, name
 from ..core.own import OWN, cached, listed
 from ..parts import notices, tables
 from ..parts.compare_quality import show_models
-from ..parts.compare_row import caveats, show_row
+from ..parts.compare_row import caveats, lead, show_row
 from ..parts.editors import options
 from ..parts.row_strip import strip
 
@@ -30,6 +30,7 @@ def page() -> None:
     """The whole page, from top to bottom."""
     st.title("Compare")
     state, problems = read_address()
+    lead(state)
     choosers(state)
     if len(state.models) < 2:
         st.info("Pick at least two models to compare." if state.models else "Pick two to four models above.")

@@ -193,13 +193,15 @@ def train(
 
 
 def onto_stage(names: tuple[str, ...]) -> None:
-    """The way to Compare with these models and rows."""
+    """The ways to Compare and to the steps of one model, with these models and rows."""
     pages = st.session_state.get(PAGES, {})
     own: Own = st.session_state[HELD]
     if st.button("See them on the stage: rows, edits, maps", icon=":material/grid_view:") and pages:
         st.switch_page(
             pages["compare"], query_params={"data": OWN, "task": own.key, "models": ",".join(names[:MOST_MODELS])}
         )
+    if st.button("Step through one of them", icon=":material/footprint:") and pages:
+        st.switch_page(pages["steps"], query_params={"data": f"{OWN}.{own.key}", "model": names[-1]})
 
 
 def caveats() -> None:

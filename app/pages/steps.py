@@ -18,11 +18,12 @@ from ..core.address import as_text, whole
 from ..core.cache import Edits, frozen, load_dataset, raw_edits
 from ..core.controls import number, pick, write_address
 from ..core.names import chapter, name, plain
+from ..core.own import OWN, cached
 from ..parts import notices
 from ..parts.charts import chart
 from ..parts.downloads import table_and_downloads
 from ..parts.row_strip import strip
-from ..parts.steps_drawing import drawing, heatmap, in_words
+from ..parts.steps_drawing import drawing, heatmap, in_words, told
 from ..parts.steps_sources import Rated, Source, sources
 
 FIRST = "fm"
@@ -36,9 +37,10 @@ def page() -> None:
     if not any(isinstance(source, Rated) for source in known.values()):
         st.error("No stored weights were found. `make bench` trains the models and stores them.")
         return
+    words = {k: source.words for k, source in known.items()}
     first, second, third = st.columns(3)
     with first:
-        source = known[pick("Data and question", list(known), "data", lambda k: known[k].words, on_change=_restart)]
+        source = known[pick("Data and question", list(known), "data", words.__getitem__, on_change=_restart)]
     try:
         count = source.count()
     except (DataUnavailable, ValueError) as error:
@@ -72,11 +74,11 @@ def page() -> None:
         clickable(source, model, boxes, steps, now)
     with right:
         show(source, boxes, steps, now, model, row, guess, edits)
-    caveats(model)
+    caveats(source.data)
     write_address(
         {"data": f"{source.data}.{source.task}", "model": model, "row": str(row), "step": str(now)}
         | ({"guess": "1"} if guess else {})
-        | {f"set.{k}": as_text(v) for k, v in edits.items()}
+        | {f"set.{k}": as_text(v) for k, v in edits.items() if source.data != OWN}
     )
 
 
@@ -85,7 +87,7 @@ def _restart() -> None:
     st.session_state[STEP] = 0
 
 
-@st.cache_data(show_spinner="Running the model on the row …", max_entries=64)
+@cached(st.cache_data, show_spinner="Running the model on the row …", max_entries=64)
 def traced(data: str, task: str, model: str, row: int, edits: Edits = ()) -> list[Step]:
     """See :func:`recsys_lite.explain.traces.trace`."""
     return sources()[f"{data}.{task}"].trace(model, row, edits)
@@ -160,8 +162,7 @@ def show(
     st.markdown("With the numbers of this row:")
     st.latex(in_lines(step.numbers))
     sentence = f"Box *{box.label}*: {in_words(step.result)}"
-    told = f"**What you see.** {sentence} {step.note}"
-    st.markdown(told.replace("$", r"\$"))  # a film's title is no formula
+    st.markdown(f"**What you see.** Box *{box.label}*: {told(f'{in_words(step.result)} {step.note}')}")
     figures = []
     if step.result.size > 1:
         figures = [heatmap(step.result)]
@@ -186,7 +187,7 @@ def _reveal(here: tuple[object, ...]) -> None:
     st.session_state["steps.shown"] = here
 
 
-def caveats(model: str) -> None:
+def caveats(data: str) -> None:
     """What the numbers do not say."""
     notices.caveats(
         [
@@ -195,6 +196,6 @@ def caveats(model: str) -> None:
             "gives other ones.",
             "Numbers are rounded to three places where they are shown; sums are made from the whole numbers, and a "
             "step whose numbers do not give its result is refused.",
-            "The weights are those of seed 0.",
+            "The weights are those of one training." if data == OWN else "The weights are those of seed 0.",
         ],
     )

@@ -31,10 +31,14 @@ def ordered(data: str, task: str, model: str, row: int, edits: Edits) -> tuple[l
     return tables.order(load_model(data, task, model), films, tables.column_of(dataset, "item"))
 
 
-QUESTION = (
-    "**Find the pairs.** Two pairs of fields decide these labels (left). Upper maps: what each model does. "
-    "Lower maps: its own numbers. Whose would have told you?"
-)
+QUESTION = "**Find the pairs** of the first map. Each model has two maps: what it does, its own numbers."
+COUNTED = ("One model answers", "Two models answer", "Three models answer", "Four models answer")
+
+
+def lead(state: State) -> None:
+    """What the opening scene shows, in a few words: other data have their own to say, and a page has 150."""
+    if state.models and state.data == "planted":
+        st.markdown(f"**{COUNTED[len(state.models) - 1]} for one row.** Maps: which pair of fields moved it.")
 
 
 def show_row(

@@ -1,6 +1,6 @@
 """The stage: the chosen models' maps of pairs of fields, side by side on one scale, and what they have in common.
 
-Upper maps say what each model does with the row (fields swapped, log-odds), lower ones where its own numbers point.
+The first map of a model says what it does with the row (fields swapped, log-odds), the next where its numbers point.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ SHORT = {
     "release_year": "year", "occupation": "job", "weekday": "day", "history": "rated", "item": "film",
 }  # fmt: skip
 HELP = (
-    "Upper maps: how much of this row's logit only the pair explains, when both fields are swapped, alone and "
-    f"together, for those of {OTHERS} other test rows; the diagonal is a field alone. The unit is the same for all "
-    "models. Swapped rows may be ones that never occur. Lower maps: the model's own numbers, each in its own unit: "
+    "First map of a model: how much of this row's logit only the pair explains, when both fields are swapped, alone "
+    f"and together, for those of {OTHERS} other test rows; the diagonal is a field alone. The unit is the same for all "
+    "models. Swapped rows may be ones that never occur. Second map: the model's own numbers, each in its own unit: "
     "a large attention weight or product is no large effect. Weights of seed 0."
 )
 _grid = v2.component(

@@ -15,9 +15,13 @@ from recsys_lite.explain.drawn import drawn
 from recsys_lite.plots.diagrams import WIDTH, _arrow, _outline
 from recsys_lite.plots.palette import BOX_COLOURS
 
+from ..core.names import plain
+
 INK = "rgba(128,128,128,0.9)"
 TEXT = ("#22272e", "#f0f2f5")  # on light and on dark ground
 LONGEST = 18  # signs of a tick
+# between two signs of emphasis, once all is escaped: whole words, with any such sign that a name itself holds
+EMPHASIS = re.compile(r"(?<!\S)\\\*(\S.*?)\\\*(?=\s|\\[.,;)]|,|$)")
 COUNTED = re.compile(r"(number|unit|factor) \d+$")
 
 
@@ -138,3 +142,13 @@ def in_words(table: pd.DataFrame) -> str:
     size = f"{values.shape[0]} × {values.shape[1]}" if count == values.size else str(count)
     text = f"{size} numbers from {values[low]:.3f} ({where(low)}) to {values[high]:.3f} ({where(high)})."
     return text.replace(" -", " −")
+
+
+def told(note: str) -> str:
+    r"""A note as markdown: emphasis stays emphasis, all else in it is a name of the data and is shown as it is.
+
+    Example:
+        >>> told("The largest is *M*A*S*H*.")
+        'The largest is *M\\*A\\*S\\*H*\\.'
+    """
+    return EMPHASIS.sub(r"*\1*", plain(note))

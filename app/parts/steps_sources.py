@@ -1,4 +1,4 @@
-"""What can be stepped through: rows of the test part, pairs of a person and a film, clicks of a simulated log."""
+"""What can be stepped through: test rows, a reader's own too, pairs of person and film, clicks of a simulated log."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from ..core.cache import (
     trained,
 )
 from ..core.names import PLANTED, ROWS, TASKS, name
+from ..core.own import listed
 from . import cells, tables
 
 LISTS, PLACES = ("movielens-100k", "films"), ("movielens-100k", "places")
@@ -37,7 +38,7 @@ LISTS, PLACES = ("movielens-100k", "films"), ("movielens-100k", "places")
 
 @dataclass(frozen=True)
 class Rated:
-    """Rows of a test part, as the models of the leaderboard read them."""
+    """Rows of a test part, as the models of the leaderboard read them, or those trained on the reader's own table."""
 
     data: str
     task: str
@@ -45,7 +46,7 @@ class Rated:
     @property
     def words(self) -> str:
         """Data and question."""
-        return ROWS[self.data, self.task]
+        return (ROWS | listed())[self.data, self.task]
 
     def models(self) -> list[str]:
         """Those with stored weights, a trace and a drawing."""
@@ -74,8 +75,7 @@ class Rated:
         done = {
             "click": ("the person clicked", "the person did not click"),
             "like": ("the person liked it", "the person did not like it"),
-            "pairs": ("its label is 1", "its label is 0"),
-        }[self.task][label < 0.5]  # fmt: skip
+        }.get(self.task, ("its label is 1", "its label is 0"))[label < 0.5]  # fmt: skip
         return f"In the end {name(model)} gives it a chance of {chance(steps)}; in the data {done}."
 
     def cell(self, model: str, row: int, edits: Mapping[str, Any] = MappingProxyType({})) -> str:
@@ -85,7 +85,7 @@ class Rated:
             from recsys_lite import store
             from recsys_lite.explain.traces import trace
 
-            model = store.load_model(store.weights_path("{self.data}", "{self.task}", "{model}"), dataset.fields)
+            model = {cells.loaded(self.data, self.task, repr(model))}
             steps = trace("{model}", model, {changed if edits else f"dataset.test[{row}]"})
             """)
 
@@ -196,7 +196,7 @@ Source = Rated | Listed | Placed
 
 def sources() -> dict[str, Source]:
     """All that has a model to step through, as the address names it."""
-    found: list[Source] = [*(Rated(*pair) for pair in [*TASKS, PLANTED]), Listed(), Placed()]
+    found: list[Source] = [*(Rated(*pair) for pair in [*TASKS, PLANTED, *listed()]), Listed(), Placed()]
     return {f"{s.data}.{s.task}": s for s in found if s.models()}
 
 

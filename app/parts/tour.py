@@ -35,7 +35,7 @@ class Stop:
 STOPS = (
     Stop(
         "compare", "One row, four models",
-        "Left: the two planted pairs. Upper maps: what each model does with this row. Lower maps: its own numbers.",
+        "First the two planted pairs. Then two maps of each model: what it does with this row, and its own numbers.",
         "Can a model use the right pair while its attention points at another?",
         ("Yes", "No, attention shows what it uses"), 0,
         "AutoInt does so on this row. A weight says how much is passed on, not what that does to the answer.",

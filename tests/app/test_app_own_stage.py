@@ -1,6 +1,7 @@
 """The reader's own table on the stage: all models, maps and edits after a training, and nothing of it elsewhere."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from streamlit.testing.v1 import AppTest
 from test_app_own_data import with_file
 
 from app.core import address, own
+from app.parts import steps_drawing
 from recsys_lite import explain
 from recsys_lite.data import table
+from recsys_lite.explain.traces import TRACES, trace
 from recsys_lite.fields.encoder import NOTHING
 from recsys_lite.lab import trial
 
@@ -158,6 +161,51 @@ def test_the_page_of_one_models_pairs_knows_the_table_too(trained):
     table_ = explain.pair_strength(trained.models["fm"], trained.dataset.test[3], signed=True)
     value = explain.strongest(table_)[2]
     assert any(f"({value:.4g} log-odds)" in m.value for m in app.markdown) and not app.error
+
+
+@pytest.fixture(scope="module")
+def all_trained(trained):
+    """The table, and every model that fits it, by one epoch."""
+    torch.set_num_threads(1)
+    trials = trial.run(trained.dataset, trial.possible(trained.dataset.fields), epochs=1)
+    return replace(trained, key="ef56ab78", models={m: t.model for m, t in trials.items()})
+
+
+@pytest.mark.slow("trains all models that fit a table")
+def test_every_model_of_the_table_can_be_stepped_through(all_trained):
+    app = on_stage(all_trained, "steps", data="own.ef56ab78", row="3")
+    assert not app.error and not app.warning and app.selectbox(key="control.data").value == "own.ef56ab78"
+    traced = [m for m in all_trained.models if m in TRACES]
+    assert len(app.selectbox(key="control.model").options) == len(traced) > 8
+    for model in traced:
+        app = checked(app.selectbox(key="control.model").set_value(model).run())
+        assert not app.error and query(app)["model"] == model
+        chance = torch.sigmoid(all_trained.models[model](all_trained.dataset.test[3])).item()
+        label = int(all_trained.dataset.test.label[3])
+        words = " ".join(m.value for m in app.markdown)
+        assert f"a chance of {100 * chance:.1f}\u00a0%; in the data its label is {label}." in words, model
+
+
+def test_a_row_of_the_table_is_stepped_through_with_its_edits_and_its_names_are_no_markdown(trained):
+    traced = trace("fm", trained.models["fm"], trained.dataset.test[3])
+    step = next(k for k, s in enumerate(traced, 1) if "*city*" in steps_drawing.in_words(s.result) + s.note)
+    app = on_stage(trained, "steps", data="own.ab12cd34", model="fm", row="3", step=str(step))
+    shown = next(m.value for m in app.markdown if m.value.startswith("**What you see.**"))
+    assert r"\*city\*" in shown and run_cells(app) == 1
+    box = next(w for w in app.selectbox if w.key == "edit.own.ab12cd34.item")
+    other = next(v for v in ("tea", "milk", "salt") if v != box.value)
+    app = checked(box.set_value(other).run())
+    record = trained.dataset.decode(trained.dataset.test, 3) | {"item": other}
+    chance = torch.sigmoid(trained.models["fm"](trained.dataset.encode(record))).item()
+    assert any(f"a chance of {100 * chance:.1f}\u00a0%" in m.value for m in app.markdown)
+    assert run_cells(app) == 1 and other not in json.dumps(query(app))
+    assert any("The weights are those of one training." in m.value for e in app.expander for m in e.markdown)
+
+
+def test_another_session_steps_through_nothing_of_it(trained):
+    on_stage(trained, "steps", data="own.ab12cd34", model="fm", row="3")
+    app = on_stage(None, "steps", data="own.ab12cd34", model="fm", row="3")
+    assert app.selectbox(key="control.data").value == "movielens-100k.click" and "shop" not in str(app.main)
 
 
 @pytest.mark.slow("trains four models in a process")

@@ -98,7 +98,7 @@ def test_guess_first_hides_the_numbers_until_asked():
 
 def test_a_box_without_numbers_says_so():
     app = on_page("steps", model="dlrm", step="1")
-    assert any("This box holds no number for these data." in m for m in texts(app)) and run_cells(app) == 0
+    assert any(r"This box holds no number for these data\." in m for m in texts(app)) and run_cells(app) == 0
 
 
 @pytest.mark.parametrize("data", ["movielens-100k.click", "criteo-sample.click"])
@@ -233,3 +233,15 @@ def test_a_tensor_as_picture_and_in_words():
         "2 × 2 numbers from −1.000 (user: 1, q) to 2.000 (a film with a very long title, q)."
     )
     assert steps_drawing.in_words(pd.DataFrame([[-0.25]])) == "One number: −0.250."
+
+
+@pytest.mark.parametrize(
+    ("note", "markdown"),
+    [
+        ("The largest part is *bias*.", r"The largest part is *bias*\."),
+        ("It is *M*A*S*H (1970)* here.", r"It is *M\*A\*S\*H \(1970\)* here\."),
+        ("Of **city*: Rome*, $5.", r"Of *\*city\*\: Rome*, \$5\."),
+    ],
+)
+def test_names_in_a_note_are_no_markdown(note, markdown):
+    assert steps_drawing.told(note) == markdown
