@@ -194,7 +194,7 @@ def per_user(model, log, where="test"):
 
 def test_sentences_hold_the_stored_results():
     _, text = read_back("position_bias")
-    for log, lead in (("popular", "difference is "), ("expert", "user's own rating: ")):
+    for log, lead in (("popular", "difference is "), ("expert", "difference of the two is ")):
         one, other = per_user("pal", log), per_user("naive", log)
         seeds = sorted(one.keys() & other.keys())
         v = compare_runs([one[s] for s in seeds], [other[s] for s in seeds], metric="grouped_auc", paired=True)
