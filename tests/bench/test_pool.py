@@ -64,9 +64,11 @@ def alive(pid: int) -> bool:
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_leaves_no_process_behind(tmp_path, sign):
     (tmp_path / "endless.py").write_text(
-        "import os, pathlib, sys, time\nfrom bench import pool\n\n"
+        "import os, pathlib, signal, sys, time\nfrom bench import pool\n\n"
         "def work(k):\n    pathlib.Path(f'{k}.pid').write_text(str(os.getpid()))\n    time.sleep(600)\n\n"
-        "if __name__ == '__main__':\n    pool.run(work, lambda: [(0,), (1,)], print, processes=2)\n"
+        "if __name__ == '__main__':\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started us aside\n"
+        "    pool.run(work, lambda: [(0,), (1,)], print, processes=2)\n"
     )
     paths = {**os.environ, "PYTHONPATH": f"{Path(pool.__file__).parents[1]}{os.pathsep}{tmp_path}"}
     whole = subprocess.Popen([sys.executable, "endless.py"], cwd=tmp_path, env=paths, stderr=subprocess.DEVNULL)
