@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
-from chapters import by_tag, chapters, notebook_path
+from chapters import chapters, notebook_path
+from prose import FOLDED
 
 MOST_COLUMNS = 88
 SHOWN_FIRST = ("text/html", "text/markdown", "image/svg+xml", "text/latex")  # where one is stored, text is not shown
@@ -38,12 +39,11 @@ def shown_text(output: Any) -> str:
 
 def wide(notebook: Any) -> Iterator[Wide]:
     """The lines of a notebook that are too wide; the set-up cell is the same everywhere and not counted."""
-    setup = by_tag(notebook, "setup")
     for place, cell in enumerate(notebook.cells):
-        if cell.cell_type != "code" or cell in setup:
-            continue
         tags = set(cell.metadata.get("tags", []))
-        texts = [("code", cell.source, bool(tags & {"hide-input", "hide-cell", "remove-input", "remove-cell"}))]
+        if cell.cell_type != "code" or "setup" in tags:
+            continue
+        texts = [("code", cell.source, bool(tags & FOLDED))]
         hidden = bool(tags & {"hide-output", "hide-cell", "remove-output", "remove-cell"})
         texts += [("output", shown_text(output), hidden) for output in cell.outputs]
         for kind, text, folded in texts:

@@ -161,8 +161,9 @@ def show(
         return
     st.markdown("With the numbers of this row:")
     st.latex(in_lines(step.numbers))
-    sentence = f"Box *{box.label}*: {in_words(step.result)}"
-    st.markdown(f"**What you see.** Box *{box.label}*: {told(f'{in_words(step.result)} {step.note}')}")
+    words = in_words(step.result)
+    sentence = f"Box *{box.label}*: {words}"
+    st.markdown(f"**What you see.** Box *{box.label}*: {told(f'{words} {step.note}')}")
     figures = []
     if step.result.size > 1:
         figures = [heatmap(step.result)]

@@ -28,8 +28,8 @@ MAPS = store.RESULTS / "maps"  # without suffix, made by bench/ranking/maps.py
 
 def known(dataset: Dataset) -> list[str]:
     """The models of which film vectors are stored: those for clicks, then the retrievers."""
-    paths = {m: store.weights_path(dataset.name, dataset.task, m) for m in MODELS if m != "logistic_regression"}
-    return [m for m, p in paths.items() if located(p.with_name(p.name + ".safetensors")).is_file()] + list(RETRIEVERS)
+    models = [m for m in MODELS if m != "logistic_regression" and weights_file(m, dataset).is_file()]
+    return models + list(RETRIEVERS)
 
 
 def often_rated(dataset: Dataset, least: int = 20) -> list[str]:
